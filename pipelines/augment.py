@@ -1,0 +1,108 @@
+"""Training augmentation: whole batches, TensorFlow ops only, a pure function of the batch and a seed.
+
+Each operation is one function, importable from here:
+
+    random_flip alternating_flip crop_translate shift rotate    where the pixels go
+    color_jitter rand_augment                                   what values they have
+    cutout random_erasing                                       which are lost
+    mixup cutmix smooth_labels                                  two images, soft labels
+
+Images are float32 [b, h, w, c] in [0, 255], before normalization; h, w and c are static. Everything runs in
+`tf.function` and in `tf.data`, on CPU and GPU.
+"""
+
+import tensorflow as tf
+
+from pipelines.augment_color import color_jitter
+from pipelines.augment_config import Augment
+from pipelines.augment_erase import cutout, random_erasing
+from pipelines.augment_geometry import alternating_flip, crop_translate, random_flip, rotate, shift
+from pipelines.augment_mix import cutmix, mixup, smooth_labels
+from pipelines.augment_random import split
+from pipelines.errors import InputError
+from pipelines.randaugment import rand_augment
+
+__all__ = [
+    "Augment",
+    "alternating_flip",
+    "augment_batch",
+    "color_jitter",
+    "crop_translate",
+    "cutmix",
+    "cutout",
+    "mixup",
+    "rand_augment",
+    "random_erasing",
+    "random_flip",
+    "rotate",
+    "shift",
+    "smooth_labels",
+]
+
+
+def augment_batch(images, labels, example_ids, epoch, seed, config):
+    """Applies what `config` asks for, in this order: geometry, flip, values, holes, mixing, smoothing.
+
+    Each operation has its own seed, so that switching one on leaves the draws of the others as they were.
+
+    Args:
+        images: uint8 or float32 [b, h, w, c] in [0, 255].
+        labels: [b, k], one-hot.
+        example_ids: int [b], which example of the data set each image is; read by the alternating flip only.
+        epoch: int scalar, from 0; read by the alternating flip only.
+        seed: int [2] = (seed of the run, number of the batch since the start of the run). The second number
+            makes batches differ; the first alone decides in which epochs the alternating flip mirrors.
+        config: Augment.
+
+    Returns:
+        (images float32 [b, h, w, c] in [0, 255], labels float32 [b, k], rows sum to 1).
+
+    Raises:
+        InputError: Labels are not one-hot rows, or the padding does not fit the images.
+    """
+    if labels.shape.rank != 2:
+        raise InputError(f"labels: expected one-hot rows [batch, classes], received shape {labels.shape}.")
+    images, labels = tf.cast(images, tf.float32), tf.cast(labels, tf.float32)
+    seeds = split(seed, 9)
+
+    if config.crop_padding:
+        images = crop_translate(images, seeds[0], config.crop_padding)
+    if config.shift_fraction:
+        images = shift(images, seeds[1], config.shift_fraction)
+    if config.rotation_degrees:
+        images = rotate(images, seeds[2], config.rotation_degrees)
+    if config.flip == "random":
+        images = random_flip(images, seeds[3])
+    if config.flip == "alternating":
+        run_seed = tf.stack([seed[0], tf.zeros_like(seed[0])])  # the same in every batch of the run
+        images = alternating_flip(images, example_ids, epoch, run_seed)
+
+    if config.randaugment_layers:
+        images = rand_augment(images, seeds[4], config.randaugment_layers, config.randaugment_magnitude)
+    if config.color_jitter:
+        strength = config.color_jitter
+        images = color_jitter(images, seeds[5], brightness=strength, contrast=strength, saturation=strength)
+    if config.erasing_probability:
+        images = random_erasing(images, seeds[6], config.erasing_probability)
+    if config.cutout_size:
+        images = cutout(images, seeds[7], config.cutout_size)
+
+    images, labels = _mix(images, labels, seeds[8], config)
+    if config.label_smoothing:
+        labels = smooth_labels(labels, config.label_smoothing)
+    return images, labels
+
+
+def _mix(images, labels, seed, config):
+    choice_seed, mix_seed = split(seed, 2)
+    if config.mixup_alpha and config.cutmix_alpha:
+        return tf.cond(
+            tf.random.stateless_uniform([], choice_seed) < 0.5,
+            lambda: mixup(images, labels, mix_seed, config.mixup_alpha),
+            lambda: cutmix(images, labels, mix_seed, config.cutmix_alpha),
+        )
+    if config.mixup_alpha:
+        return mixup(images, labels, mix_seed, config.mixup_alpha)
+    if config.cutmix_alpha:
+        return cutmix(images, labels, mix_seed, config.cutmix_alpha)
+    return images, labels

@@ -1,0 +1,64 @@
+"""What to do to a training batch. Imports no TensorFlow, so that recipes and `--help` stay instant."""
+
+import math
+from dataclasses import dataclass, fields
+
+from pipelines.errors import InputError, unknown
+
+FLIPS = ("none", "random", "alternating")
+
+# Smallest and largest accepted value of each number; None: no upper bound.
+BOUNDS = {
+    "crop_padding": (0, None),
+    "shift_fraction": (0, 1),
+    "rotation_degrees": (0, 180),
+    "color_jitter": (0, 1),
+    "erasing_probability": (0, 1),
+    "cutout_size": (0, None),
+    "randaugment_layers": (0, None),
+    "randaugment_magnitude": (0, 30),
+    "mixup_alpha": (0, None),
+    "cutmix_alpha": (0, None),
+    "label_smoothing": (0, 1),
+}
+
+
+@dataclass(frozen=True)
+class Augment:
+    """The augmentation of a recipe: all off by default, so that a recipe names only what it uses.
+
+    `pipelines.augment.augment_batch` applies it and says in which order.
+
+    Raises:
+        InputError: A field has the wrong type or lies out of range; names `augment.<field>`.
+    """
+
+    flip: str = "none"  # none | random | alternating
+    crop_padding: int = 0  # pixels of reflected border around the image before a random crop
+    shift_fraction: float = 0.0  # of height and width, up to: 0.1 shifts by -10% to +10%
+    rotation_degrees: float = 0.0  # up to, both ways
+    color_jitter: float = 0.0  # of brightness, contrast and saturation: 0.2 draws factors from 0.8 to 1.2
+    erasing_probability: float = 0.0  # per image
+    cutout_size: int = 0  # pixels, side of the square
+    randaugment_layers: int = 0  # operations per image
+    randaugment_magnitude: float = 9.0  # of 30, the ranges of torchvision's RandAugment
+    mixup_alpha: float = 0.0  # of Beta(alpha, alpha)
+    cutmix_alpha: float = 0.0  # both set: each batch draws one of the two with equal chance
+    label_smoothing: float = 0.0  # probability mass spread evenly over the classes
+
+    def __post_init__(self):
+        if self.flip not in FLIPS:
+            raise unknown("augment.flip", str(self.flip), FLIPS)
+        for field in fields(self):
+            if field.name in BOUNDS:
+                _check_number(field.name, field.type, getattr(self, field.name), *BOUNDS[field.name])
+
+
+def _check_number(name, kind, value, low, high):
+    accepted = int if kind is int else (int, float)
+    in_type = isinstance(value, accepted) and not isinstance(value, bool)
+    if in_type and math.isfinite(value) and low <= value and (high is None or value <= high):
+        return
+    noun = "a whole number" if kind is int else "a number"
+    interval = f"of {low} or more" if high is None else f"from {low} to {high}"
+    raise InputError(f"augment.{name}: expected {noun} {interval}, received {value!r}.")

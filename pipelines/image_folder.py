@@ -1,0 +1,165 @@
+"""Images from a folder of one's own: train/<class>/*.png, and optionally validation/ and test/ like it.
+
+`read_image` and `fit_image` are the one way in which this project reads and resizes an image file; `predict`
+uses them as well.
+"""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from pipelines.errors import InputError
+from pipelines.sources import Examples, Source
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+MODES = ("RGB", "RGBA", "L", "LA", "P")
+LAYOUT = "train/<class>/*.png, optionally validation/<class>/ and test/<class>/ (png, jpg, jpeg, bmp, webp)"
+
+
+def open_image_folder(root: Path, image_size: int | None = None) -> Source:
+    """Open a folder laid out as train/<class>/<image>. Classes are the folders in train/, in sorted order.
+
+    Files with other endings, and names that begin with a dot, are ignored. test/ is listed and read only when
+    `load_test` is called.
+
+    Args:
+        root: the folder that holds train/.
+        image_size: images become image_size x image_size; None: see `common_size`.
+
+    Raises:
+        InputError: another layout, fewer than two classes, an empty or unknown class folder, an unreadable image.
+    """
+    if not (root / "train").is_dir():
+        raise InputError(f"{root}: no folder train/ in it. Expected layout: {LAYOUT}.")
+    class_names = tuple(folder.name for folder in _folders(root / "train"))
+    if len(class_names) < 2:
+        raise InputError(
+            f"{root / 'train'}: expected at least 2 class folders, received {len(class_names)}. Layout: {LAYOUT}."
+        )
+    train_files = _list_files(root / "train", class_names)
+    has_validation = (root / "validation").is_dir()
+    validation_files = _list_files(root / "validation", class_names) if has_validation else []
+    if image_size:
+        height, width = image_size, image_size
+    else:
+        height, width = common_size([read_size(path) for path, _ in train_files])
+
+    def load_test() -> Examples:
+        return _read(_list_files(root / "test", class_names), height, width)
+
+    return Source(
+        name=root.resolve().name,
+        class_names=class_names,
+        image_shape=(height, width, 3),
+        train=_read(train_files, height, width),
+        validation=_read(validation_files, height, width) if has_validation else None,
+        load_test=load_test if (root / "test").is_dir() else None,
+    )
+
+
+def read_image(source: str | Path | bytes) -> np.ndarray:
+    """Read one image file (a path, or the file's bytes) as RGB: uint8 [h, w, 3].
+
+    Grey and palette images become RGB; transparent pixels show white; a camera's EXIF rotation is applied.
+    Of an animation the first frame counts.
+
+    Raises:
+        InputError: not an image, truncated, larger than Pillow's decompression bomb limit (89 megapixels), or
+            of a mode without one obvious 8-bit RGB meaning (16-bit, float, CMYK, black-and-white, ...).
+    """
+    name = "image" if isinstance(source, bytes) else source
+    try:
+        with _open(source) as image:
+            if image.mode not in MODES:
+                raise InputError(f"{name}: image mode: expected {', '.join(MODES)}, received {image.mode}.")
+            image = ImageOps.exif_transpose(image)
+            if image.mode in ("RGBA", "LA") or "transparency" in image.info:
+                layers = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), layers)
+            return np.array(image.convert("RGB"))
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
+        raise _unreadable(name, error) from error
+
+
+def read_size(path: str | Path) -> tuple[int, int]:
+    """(height, width) of an image file as `read_image` would return it, from its header alone."""
+    try:
+        with _open(path) as image:
+            sideways = image.getexif().get(0x0112, 1) >= 5  # EXIF orientations 5..8 swap the sides
+            return (image.width, image.height) if sideways else (image.height, image.width)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def fit_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Scale an image to cover height x width, keeping its proportions, and crop the centre.
+
+    Bilinear over the whole footprint of each output pixel, thus free of aliasing when it shrinks an image.
+
+    Args:
+        image: uint8 [h, w, 3].
+
+    Returns:
+        uint8 [height, width, 3]; `image` itself if it has this size.
+    """
+    if image.shape[:2] == (height, width):
+        return image
+    return np.array(ImageOps.fit(Image.fromarray(image), (width, height), Image.Resampling.BILINEAR))
+
+
+def common_size(sizes: list[tuple[int, int]]) -> tuple[int, int]:
+    """The (height, width) for images of `sizes`: theirs if they agree, else a square.
+
+    The square's side is the median of the shorter sides, at least 32 and at most 224 pixels: below, there is
+    nothing to see; above, ImageNet backbones gain little and every step costs more.
+    """
+    if len(set(sizes)) == 1:
+        height, width = sizes[0]
+        return int(height), int(width)
+    side = int(np.clip(np.median([min(size) for size in sizes]), 32, 224))
+    return side, side
+
+
+def _open(source: str | Path | bytes) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+
+
+def _unreadable(name, error: Exception) -> InputError:
+    return InputError(f"{name}: cannot be read as an image ({str(error).splitlines()[0] if str(error) else error!r}).")
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(child for child in parent.iterdir() if child.is_dir() and not child.name.startswith("."))
+
+
+def _list_files(part: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:
+    """(file, label) of every image of train/, validation/ or test/, sorted by class and file name."""
+    files = []
+    for folder in _folders(part):
+        if folder.name not in class_names:
+            raise InputError(f"{folder}: train/ has no such class. Classes: {', '.join(class_names)}.")
+        images = sorted(
+            path
+            for path in folder.iterdir()
+            if path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        )
+        if not images:
+            raise InputError(f"{folder}: expected images ({', '.join(SUFFIXES)}), received none.")
+        files += [(path, class_names.index(folder.name)) for path in images]
+    if not files:
+        raise InputError(f"{part}: no class folders in it. Expected layout: {LAYOUT}.")
+    return files
+
+
+def _read(files: list[tuple[Path, int]], height: int, width: int) -> Examples:
+    images = np.empty((len(files), height, width, 3), np.uint8)
+    for index, (path, _) in enumerate(files):
+        images[index] = fit_image(read_image(path), height, width)
+    return Examples(images, np.array([label for _, label in files], np.int64))

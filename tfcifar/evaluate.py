@@ -1,0 +1,41 @@
+"""Judge trained runs on the test split, once for each model and on the record: metrics, predictions, figures."""
+
+import argparse
+from pathlib import Path
+
+from tfcifar.cli import run
+from tfcifar.run_dir import RunDir
+
+EPILOG = """example:
+  python -m tfcifar.evaluate runs/level_2-cpu-seed0"""
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tfcifar.evaluate",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run_dir", type=Path, nargs="+", metavar="RUN_DIR", help="made by tfcifar.train")
+    return parser.parse_args(argv)
+
+
+def evaluate_and_print(run_dir: RunDir) -> None:
+    """Evaluate one run and print its short result table."""
+    from tfcifar.evaluation.evaluate_run import evaluate_run
+    from tfcifar.reporting.tables import result_table
+
+    metrics = evaluate_run(run_dir)
+    print(result_table(metrics))
+    print(f"figures: {run_dir.figures}/", flush=True)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    for run_dir in [RunDir.existing(path) for path in args.run_dir]:
+        evaluate_and_print(run_dir)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,63 @@
+"""The table of models. One architecture per file; nothing heavy is imported until a model is built."""
+
+import importlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    builder: str  # "module:function"
+    description: str
+    pretrained: bool = False  # an ImageNet backbone, with weights from Keras
+    depthwise: bool = False  # memory-bound on a CPU, where half precision makes it slower
+    native_size: int = 32  # pixels, for the listed MACs
+
+    def load(self):
+        module, _, function = self.builder.partition(":")
+        return getattr(importlib.import_module(module), function)
+
+
+MODELS = {
+    "small_cnn": Entry(
+        "tfcifar.models.small_cnn:small_cnn", "three stages of two convolutions; trains in minutes on a CPU"
+    ),
+    "residual_cnn": Entry(
+        "tfcifar.models.residual_cnn:residual_cnn", "residual stages 64-128-256-512, max and average pooling"
+    ),
+    "resnet50": Entry(
+        "tfcifar.models.transfer:resnet50", "ResNet50 of He et al. 2015, ImageNet weights", True, False, 224
+    ),
+    "mobilenet_v2": Entry(
+        "tfcifar.models.transfer:mobilenet_v2",
+        "MobileNetV2 of Sandler et al. 2018, ImageNet weights",
+        True,
+        True,
+        96,
+    ),
+}
+
+
+def build_model(config, image_shape, num_classes: int, mean, std):
+    """Build the Keras model that `config` (a recipe's Model) describes.
+
+    Args:
+        image_shape: (height, width, 3) of the data set.
+        mean, std: per-channel statistics of the training split, in [0, 1] units; own architectures normalize
+            with them, ImageNet backbones as they were trained.
+
+    Returns:
+        A functional `keras.Model`: images [n, height, width, 3] with values 0..255 (uint8 or float) -> float32
+        logits [n, num_classes]. Normalization is part of the model.
+    """
+    entry = MODELS[config.name]
+    build = entry.load()
+    if entry.pretrained:
+        return build(
+            image_shape,
+            num_classes,
+            weights=config.weights,
+            image_size=config.image_size or entry.native_size,
+            dropout=config.dropout,
+        )
+    options = {"widths": config.widths} if config.widths else {}
+    return build(image_shape, num_classes, mean=mean, std=std, dropout=config.dropout, **options)

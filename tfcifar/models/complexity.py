@@ -1,0 +1,39 @@
+"""Parameters and multiply-accumulates (MACs) of a model for one image."""
+
+import math
+
+import keras
+from keras import layers
+
+
+def count_macs(model: keras.Model) -> int:
+    """MACs of all convolutions and dense layers for one image; nested models included.
+
+    One MAC is a multiplication and an addition (2 FLOP). Normalization, activations and pooling are left out, as
+    in published tables.
+    """
+    return sum(count_macs(layer) if isinstance(layer, keras.Model) else _layer_macs(layer) for layer in model.layers)
+
+
+def _layer_macs(layer) -> int:
+    if isinstance(layer, layers.SeparableConv2D):
+        positions = math.prod(layer.output.shape[1:3])
+        return positions * (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape))
+    if isinstance(layer, layers.DepthwiseConv2D | layers.Conv2D):
+        return math.prod(layer.output.shape[1:3]) * math.prod(layer.kernel.shape)
+    if isinstance(layer, layers.Dense):
+        # A dense layer on [n, tokens, features] runs once for each token.
+        return math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)
+    return 0
+
+
+def print_models() -> None:
+    """A table of all models with parameters and MACs, for 10 classes at 32 px."""
+    from tfcifar.models import MODELS, build_model
+    from tfcifar.recipe import Model
+
+    print(f"{'model':14} {'parameters':>12} {'MACs an image':>15}  description")
+    for name, entry in MODELS.items():
+        model = build_model(Model(name), (32, 32, 3), 10, mean=(0.5,) * 3, std=(0.25,) * 3)
+        upscaled = f" (images upscaled to {entry.native_size} px)" if entry.pretrained else ""
+        print(f"{name:14} {model.count_params():12,} {count_macs(model):15,}  {entry.description}{upscaled}")

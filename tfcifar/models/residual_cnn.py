@@ -1,0 +1,55 @@
+"""A residual network for small images: block -> stage -> model (He et al. 2015, arXiv:1512.03385)."""
+
+import keras
+from keras import layers
+
+from pipelines.preprocess import standardize
+from tfcifar.models.normalization import FusedBatchNormalization
+
+
+def conv_norm(x, filters: int, kernel: int, name: str):
+    x = layers.Conv2D(filters, kernel, padding="same", use_bias=False, name=f"{name}_conv")(x)
+    return FusedBatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+
+
+def residual_block(x, filters: int, name: str):
+    """relu(x + norm(conv(relu(norm(conv(x)))))); a 1x1 convolution matches the channels where they differ."""
+    shortcut = x if x.shape[-1] == filters else conv_norm(x, filters, 1, f"{name}_shortcut")
+    x = conv_norm(x, filters, 3, f"{name}_1")
+    x = layers.ReLU(name=f"{name}_relu1")(x)
+    x = conv_norm(x, filters, 3, f"{name}_2")
+    x = layers.Add(name=f"{name}_add")([x, shortcut])
+    return layers.ReLU(name=f"{name}_relu2")(x)
+
+
+def stage(x, filters: int, first: bool, name: str):
+    """One residual block; every stage but the first halves the size before it, by max-pooling.
+
+    Max-pooling keeps the strongest response of each 2x2 patch, where a strided convolution would throw three
+    quarters of the positions away unseen.
+    """
+    if not first:
+        x = layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(x)
+    return residual_block(x, filters, f"{name}_block")
+
+
+def residual_cnn(
+    image_shape, num_classes: int, mean, std, dropout=0.0, widths=(64, 128, 256, 512), head_units=256
+) -> keras.Model:
+    """Images [n, h, w, 3] in 0..255 -> float32 logits [n, num_classes].
+
+    The head sees both the maximum of each feature (is it anywhere?) and its average (how much of it?).
+    """
+    inputs = keras.Input(image_shape, name="images")
+    x = standardize(mean, std)(inputs)
+    x = layers.ReLU(name="stem_relu")(conv_norm(x, widths[0], 3, "stem"))
+    for index, filters in enumerate(widths, start=1):
+        x = stage(x, filters, first=index == 1, name=f"stage{index}")
+    x = layers.Concatenate(name="pool")(
+        [layers.GlobalMaxPooling2D(name="max_pool")(x), layers.GlobalAveragePooling2D(name="average_pool")(x)]
+    )
+    x = layers.Dropout(dropout, name="dropout1")(x)
+    x = layers.Dense(head_units, activation="relu", name="head")(x)
+    x = layers.Dropout(dropout, name="dropout2")(x)
+    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    return keras.Model(inputs, logits, name="residual_cnn")

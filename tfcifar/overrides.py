@@ -1,0 +1,80 @@
+"""`--set a.b=c`: change one field of a nested frozen dataclass, with type checks and nearest-match errors."""
+
+import dataclasses
+import difflib
+import types
+import typing
+
+from pipelines.errors import InputError
+
+
+def override(config, assignments: list[str]):
+    """Return `config` with each `path=value` of `assignments` applied, in order.
+
+    Values are read by the field's type: int, float, bool (true/false), str, `none` where the field admits
+    None, and comma-separated lists for tuples ("64,128,256").
+
+    Raises:
+        InputError: no such field, or a value of another type.
+    """
+    for assignment in assignments:
+        path, separator, text = assignment.partition("=")
+        if not separator:
+            raise InputError(f"--set {assignment}: expected FIELD=VALUE, for example optimizer.learning_rate=0.05.")
+        config = _set(config, path.strip().split("."), text.strip(), assignment, prefix="")
+    return config
+
+
+def _set(config, keys: list[str], text: str, assignment: str, prefix: str):
+    key, *rest = keys
+    fields = [field.name for field in dataclasses.fields(config)]
+    if key not in fields:
+        nearest = difflib.get_close_matches(key, fields, n=1)
+        hint = f" Did you mean {'.'.join([prefix + nearest[0], *rest])}?" if nearest else ""
+        owner = prefix.rstrip(".") or "the recipe"
+        raise InputError(f"--set {assignment}: no such field.{hint} Fields of {owner}: {', '.join(fields)}.")
+    value = getattr(config, key)
+    if dataclasses.is_dataclass(value):
+        if not rest:
+            inner = ", ".join(field.name for field in dataclasses.fields(value))
+            raise InputError(f"--set {assignment}: {prefix}{key} is a group; set one of its fields: {inner}.")
+        return dataclasses.replace(config, **{key: _set(value, rest, text, assignment, f"{prefix}{key}.")})
+    if rest:
+        raise InputError(f"--set {assignment}: {prefix}{key} is a value and has no field {rest[0]}.")
+    hint = typing.get_type_hints(type(config))[key]
+    try:
+        parsed = parse(text, hint)
+    except ValueError:
+        raise InputError(f"--set {assignment}: expected {describe(hint)}, received {text!r}.") from None
+    return dataclasses.replace(config, **{key: parsed})
+
+
+def parse(text: str, hint):
+    """Read `text` as the type `hint`; ValueError where it is none of that type."""
+    if _is_union(hint):
+        options = typing.get_args(hint)
+        if type(None) in options and text.lower() == "none":
+            return None
+        return parse(text, next(option for option in options if option is not type(None)))
+    if typing.get_origin(hint) is tuple:
+        item = typing.get_args(hint)[0]
+        return tuple(parse(part.strip(), item) for part in text.split(",") if part.strip())
+    if hint is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError(text)
+        return text.lower() == "true"
+    return hint(text)
+
+
+def describe(hint) -> str:
+    """A type in a user's words: 'a whole number', 'a number or none', ..."""
+    if _is_union(hint):
+        inner = [describe(option) for option in typing.get_args(hint) if option is not type(None)]
+        return " or ".join(inner) + " or none"
+    if typing.get_origin(hint) is tuple:
+        return f"a comma-separated list, each item {describe(typing.get_args(hint)[0])}"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[hint]
+
+
+def _is_union(hint) -> bool:
+    return isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union

@@ -1,0 +1,251 @@
+"""A recipe is everything that decides what a training run does: frozen dataclasses, validated, JSON there and back."""
+
+import dataclasses
+import json
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.augment_config import Augment
+from pipelines.errors import InputError, unknown
+from tfcifar.models import MODELS
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
+SCHEDULES = ("constant", "cosine", "one_cycle", "stages")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+LABELS = ("one_hot", "integer")
+
+
+def _check(condition: bool, what: str, expected: str, received) -> None:
+    if not condition:
+        raise InputError(f"{what}: expected {expected}, received {received!r}.")
+
+
+@dataclass(frozen=True)
+class Data:
+    dataset: str = "cifar10"  # a TFDS name, "synthetic", or the path of an archive or image folder
+    data_dir: str | None = None  # where TFDS looks; None: TFDS_DATA_DIR, then ~/tensorflow_datasets
+    image_size: int | None = None  # only for sources of mixed sizes, and for the synthetic one
+    validation_fraction: float = 0.1
+    split_seed: int = 0  # not the run's seed: every run sees the same split
+    train_on_validation: bool = False  # final models only, with the recipe already fixed
+    fallback: str | None = None  # the demo's: a data set to use where `dataset` cannot be had
+
+    def __post_init__(self):
+        _check(
+            0 < self.validation_fraction < 1,
+            "data.validation_fraction",
+            "a number between 0 and 1",
+            self.validation_fraction,
+        )
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    weights: str | None = None  # transfer models: "imagenet", the path of a weights file, or None
+    image_size: int | None = None  # transfer models: images are upscaled to it inside the model
+    dropout: float = 0.0
+    widths: tuple[int, ...] = ()  # own architectures: channels of each stage; empty: the model's own
+
+    def __post_init__(self):
+        if self.name not in MODELS:
+            raise unknown("model.name", self.name, MODELS)
+        _check(0 <= self.dropout < 1, "model.dropout", "a number from 0 up to 1", self.dropout)
+        pretrained = MODELS[self.name].pretrained
+        _check(pretrained or self.weights is None, "model.weights", f"none for {self.name}", self.weights)
+        _check(
+            pretrained or self.image_size is None,
+            "model.image_size",
+            f"none for {self.name}",
+            self.image_size,
+        )
+        _check(not (pretrained and self.widths), "model.widths", f"none for {self.name}", self.widths)
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    name: str = "sgd"
+    learning_rate: float = 0.1  # the peak of the schedule
+    momentum: float = 0.9  # sgd only, with Nesterov's correction
+    weight_decay: float = 0.0  # decoupled; times the learning rate; not on biases and normalization
+    clip_norm: float | None = None  # of all gradients together
+    ema_decay: float | None = None  # per step; validation and the saved model use the averaged weights
+
+    def __post_init__(self):
+        if self.name not in OPTIMIZERS:
+            raise unknown("optimizer.name", self.name, OPTIMIZERS)
+        _check(self.learning_rate > 0, "optimizer.learning_rate", "a number above 0", self.learning_rate)
+        _check(self.weight_decay >= 0, "optimizer.weight_decay", "a number of at least 0", self.weight_decay)
+        _check(0 <= self.momentum < 1, "optimizer.momentum", "a number from 0 up to 1", self.momentum)
+        _check(
+            self.clip_norm is None or self.clip_norm > 0,
+            "optimizer.clip_norm",
+            "a number above 0",
+            self.clip_norm,
+        )
+        _check(
+            self.ema_decay is None or 0 < self.ema_decay < 1,
+            "optimizer.ema_decay",
+            "a number between 0 and 1",
+            self.ema_decay,
+        )
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate over the main phase.
+
+    constant; cosine (to zero); one_cycle (linear up to the peak, then cosine to a 10,000th of it: Smith and
+    Topin 2018); stages (`stage_learning_rates`, each for as many epochs as `stage_epochs` says).
+    """
+
+    name: str = "cosine"
+    warmup_epochs: float = 0.0  # linear from zero; for one_cycle the length of the rising part
+    stage_learning_rates: tuple[float, ...] = ()
+    stage_epochs: tuple[int, ...] = ()
+
+    def __post_init__(self):
+        if self.name not in SCHEDULES:
+            raise unknown("schedule.name", self.name, SCHEDULES)
+        _check(self.warmup_epochs >= 0, "schedule.warmup_epochs", "a number of at least 0", self.warmup_epochs)
+        _check(
+            len(self.stage_learning_rates) == len(self.stage_epochs),
+            "schedule.stage_epochs",
+            f"as many values as stage_learning_rates ({len(self.stage_learning_rates)})",
+            self.stage_epochs,
+        )
+        _check(
+            (self.name == "stages") == bool(self.stage_epochs),
+            "schedule.stage_epochs",
+            "values for the schedule 'stages', and none for the others",
+            self.stage_epochs,
+        )
+        _check(
+            self.name != "stages" or self.warmup_epochs == 0,
+            "schedule.warmup_epochs",
+            "0 for the schedule 'stages'",
+            self.warmup_epochs,
+        )
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """How a pretrained backbone is fine-tuned: the new head first, then the backbone from its top downwards."""
+
+    head_epochs: int = 0
+    head_learning_rate: float = 1e-3  # Adam, constant
+    unfreeze: tuple[float, ...] = (1.0,)  # shares of the backbone's layers that train, step by step
+    unfreeze_epochs: int = 1  # epochs of each step but the last, which takes what remains
+
+    def __post_init__(self):
+        _check(self.head_epochs >= 0, "transfer.head_epochs", "at least 0", self.head_epochs)
+        _check(self.unfreeze_epochs >= 1, "transfer.unfreeze_epochs", "at least 1", self.unfreeze_epochs)
+        rising = list(self.unfreeze) == sorted(set(self.unfreeze))
+        _check(
+            bool(self.unfreeze) and rising and self.unfreeze[0] >= 0 and self.unfreeze[-1] <= 1,
+            "transfer.unfreeze",
+            "rising shares from 0 to 1",
+            self.unfreeze,
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    name: str
+    model: Model
+    epochs: int  # of the main phase; transfer.head_epochs come before it
+    batch_size: int
+    data: Data = field(default_factory=Data)
+    augment: Augment = field(default_factory=Augment)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    transfer: Transfer = field(default_factory=Transfer)
+    labels: str = "one_hot"  # integer: sparse cross-entropy; no MixUp, CutMix or label smoothing
+    mixed_precision: str = "auto"
+    early_stopping_patience: int | None = None  # epochs without a better validation accuracy
+    seed: int = 0
+    deterministic: bool = False
+
+    def __post_init__(self):
+        _check(self.epochs >= 1, "epochs", "at least 1", self.epochs)
+        _check(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
+        _check(self.seed >= 0, "seed", "at least 0", self.seed)
+        if self.mixed_precision not in PRECISIONS:
+            raise unknown("mixed_precision", self.mixed_precision, PRECISIONS)
+        if self.labels not in LABELS:
+            raise unknown("labels", self.labels, LABELS)
+        soft = [name for name in ("mixup_alpha", "cutmix_alpha", "label_smoothing") if getattr(self.augment, name)]
+        _check(
+            self.labels == "one_hot" or not soft,
+            "labels",
+            f"one_hot with augment.{', augment.'.join(soft)}",
+            self.labels,
+        )
+        _check(
+            not self.schedule.stage_epochs or sum(self.schedule.stage_epochs) == self.epochs,
+            "schedule.stage_epochs",
+            f"values that add up to epochs ({self.epochs})",
+            self.schedule.stage_epochs,
+        )
+        _check(
+            self.schedule.warmup_epochs < self.epochs,
+            "schedule.warmup_epochs",
+            f"fewer than epochs ({self.epochs})",
+            self.schedule.warmup_epochs,
+        )
+        steps_before_last = (len(self.transfer.unfreeze) - 1) * self.transfer.unfreeze_epochs
+        _check(
+            steps_before_last < self.epochs,
+            "transfer.unfreeze",
+            f"steps that leave the last at least one of {self.epochs} epochs",
+            self.transfer.unfreeze,
+        )
+        pretrained = MODELS[self.model.name].pretrained
+        _check(
+            pretrained or self.transfer == Transfer(),
+            "transfer",
+            f"its defaults for {self.model.name}",
+            self.transfer,
+        )
+
+    def replace(self, **changes) -> "Recipe":
+        """This recipe with the named fields changed: a variant states only what differs."""
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+
+def from_json(text: str) -> Recipe:
+    """Read what `Recipe.to_json` wrote. Raises InputError on unknown or missing fields."""
+    try:
+        return _build(Recipe, json.loads(text), "recipe")
+    except json.JSONDecodeError as error:
+        raise InputError(f"recipe: expected JSON, received text that is none: {error}.") from None
+
+
+def load_json(path: Path) -> Recipe:
+    if not path.is_file():
+        raise InputError(f"recipe: expected a JSON file, found none at {path}.")
+    return from_json(path.read_text())
+
+
+def _build(kind, values: dict, where: str):
+    _check(isinstance(values, dict), where, "a group of fields", values)
+    hints = typing.get_type_hints(kind)
+    for key in values:
+        if key not in hints:
+            raise unknown(where, key, hints)
+    converted = {
+        key: _build(hints[key], value, f"{where}.{key}")
+        if dataclasses.is_dataclass(hints[key])
+        else tuple(value)
+        if isinstance(value, list)
+        else value
+        for key, value in values.items()
+    }
+    try:
+        return kind(**converted)
+    except TypeError as error:
+        raise InputError(f"{where}: {error}.") from None

@@ -1,0 +1,27 @@
+"""Level 1: transfer-learning baseline. An ImageNet backbone, its new head first, then all of it; nothing else.
+
+python -m tfcifar.train --level 1 --preset cpu
+"""
+
+from tfcifar.recipe import Model, Optimizer, Recipe, Schedule, Transfer
+
+
+def get_recipe() -> Recipe:
+    return Recipe(
+        name="level_1",
+        model=Model("mobilenet_v2", weights="imagenet", image_size=96),
+        transfer=Transfer(head_epochs=1, head_learning_rate=1e-3),
+        optimizer=Optimizer("adamw", learning_rate=5e-4, weight_decay=0.01),
+        schedule=Schedule("cosine", warmup_epochs=0.5),
+        epochs=5,
+        batch_size=64,  # larger batches are no faster here: depthwise kernels are bound by memory
+    )
+
+
+def cpu(recipe: Recipe) -> Recipe:
+    """The recipe as it stands."""
+    return recipe
+
+
+def gpu(recipe: Recipe) -> Recipe:
+    return recipe.replace(model=Model("resnet50", weights="imagenet", image_size=224), batch_size=128)

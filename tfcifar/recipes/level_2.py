@@ -1,0 +1,43 @@
+"""Level 2: level 1 with augmentation, regularization and a longer schedule.
+
+    python -m tfcifar.train --level 2 --preset cpu
+
+The demo preset trains a small network from scratch with the same augmentation and regularization, so that it
+needs no ImageNet weights.
+"""
+
+from pipelines.augment_config import Augment
+from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule, Transfer
+
+
+def get_recipe() -> Recipe:
+    return Recipe(
+        name="level_2",
+        model=Model("mobilenet_v2", weights="imagenet", image_size=96, dropout=0.2),
+        augment=Augment(flip="random", crop_padding=4, erasing_probability=0.25, label_smoothing=0.1),
+        transfer=Transfer(head_epochs=1, head_learning_rate=1e-3),
+        optimizer=Optimizer("adamw", learning_rate=1e-3, weight_decay=0.02, clip_norm=5.0, ema_decay=0.998),
+        schedule=Schedule("cosine", warmup_epochs=1),
+        epochs=12,
+        batch_size=64,  # larger batches are no faster here: depthwise kernels are bound by memory
+    )
+
+
+def cpu(recipe: Recipe) -> Recipe:
+    """The recipe as it stands."""
+    return recipe
+
+
+def gpu(recipe: Recipe) -> Recipe:
+    return recipe.replace(model=Model("resnet50", weights="imagenet", image_size=224, dropout=0.2), batch_size=128)
+
+
+def demo(recipe: Recipe) -> Recipe:
+    return recipe.replace(
+        data=Data(fallback="synthetic"),
+        model=Model("small_cnn", dropout=0.1),
+        transfer=Transfer(),
+        optimizer=Optimizer("sgd", learning_rate=0.2, weight_decay=5e-4, clip_norm=5.0, ema_decay=0.99),
+        epochs=8,
+        batch_size=128,
+    )

@@ -1,0 +1,1 @@
+"""JSON and CSV -> figures and reports; computes nothing."""

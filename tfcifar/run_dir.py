@@ -1,0 +1,89 @@
+"""Every path and file name of a run, in one place; files appear whole or not at all."""
+
+import csv
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.errors import InputError
+
+
+class RunDir:
+    """The directory of one training run."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.recipe = self.path / "recipe.json"
+        self.environment = self.path / "environment.json"
+        self.history = self.path / "history.csv"
+        self.timing = self.path / "timing.json"
+        self.model = self.path / "model.keras"
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+        self.test_openings = self.path / "test_openings.jsonl"
+        self.metrics = self.path / "metrics.json"
+        self.per_class = self.path / "per_class.csv"
+        self.predictions = self.path / "predictions.npz"
+        self.figures = self.path / "figures"
+
+    @classmethod
+    def existing(cls, path: str | Path) -> "RunDir":
+        """A run directory that holds a trained model. Raises InputError where there is none."""
+        run_dir = cls(path)
+        if not run_dir.recipe.is_file():
+            raise InputError(f"run directory: expected one made by tfcifar.train (with recipe.json), received {path}.")
+        if not run_dir.model.is_file():
+            raise InputError(f"run directory: {path} holds no model.keras yet; finish it with tfcifar.train --resume.")
+        return run_dir
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` with a temporary name of the same suffix beside `path`, then rename it to `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value) -> None:
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_csv(path: Path, rows: list[dict]) -> None:
+    """Write `rows`, which share their keys, with a header."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+    write_whole(path, write)
+
+
+def read_history(path: Path) -> list[dict]:
+    """The rows of a history.csv with numbers as numbers."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            {
+                key: value if key == "phase" else int(value) if key == "epoch" else float(value)
+                for key, value in row.items()
+            }
+            for row in csv.DictReader(file)
+        ]

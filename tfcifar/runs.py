@@ -1,0 +1,81 @@
+"""One run from its recipe to its test result: data, training, evaluation, in this order."""
+
+import dataclasses
+from pathlib import Path
+
+from pipelines.errors import InputError
+from pipelines.sources import Source, open_source
+from pipelines.splits import make_splits
+from tfcifar import recipes
+from tfcifar.models import MODELS
+from tfcifar.overrides import override
+from tfcifar.recipe import Data, Model, Recipe, Transfer
+from tfcifar.run_dir import RunDir
+from tfcifar.training.precision import gpu_capability
+
+
+def recipe_from_arguments(args) -> Recipe:
+    """The recipe that `tfcifar.train`'s arguments describe; prints the preset where it was chosen here."""
+    preset = args.preset
+    if preset is None:
+        preset = "gpu" if gpu_capability() is not None else "cpu"
+        print(f"preset: {preset} (by the hardware seen; --preset changes it)", flush=True)
+    recipe = recipes.load(args.recipe or f"level_{args.level}", preset)
+    if args.model:
+        recipe = with_model(recipe, args.model)
+    if args.weights:
+        weights = None if args.weights == "none" else args.weights
+        recipe = recipe.replace(model=dataclasses.replace(recipe.model, weights=weights))
+    if args.dataset:
+        recipe = recipe.replace(data=dataclasses.replace(recipe.data, dataset=args.dataset, fallback=None))
+    if args.data_dir:
+        recipe = recipe.replace(data=dataclasses.replace(recipe.data, data_dir=args.data_dir))
+    return override(recipe.replace(deterministic=args.deterministic), args.set)
+
+
+def with_model(recipe: Recipe, name: str) -> Recipe:
+    """`recipe` with another model: transfer settings go where it has no backbone, ImageNet weights come where it has."""
+    if name == recipe.model.name:
+        return recipe
+    model = Model(name, weights="imagenet" if MODELS[name].pretrained else None, dropout=recipe.model.dropout)
+    transfer = recipe.transfer if MODELS[name].pretrained else Transfer()
+    return recipe.replace(name=f"{recipe.name}-{name}", model=model, transfer=transfer)
+
+
+def open_recipe_source(data: Data) -> tuple[Source, Data]:
+    """The recipe's data source; with `data.fallback`, that one in its place where it cannot be had, and says so."""
+    try:
+        return open_source(data.dataset, data.data_dir, data.image_size), data
+    except InputError as error:
+        if data.fallback is None:
+            raise
+        print(
+            f"NOTE: {error}\nNOTE: running on the {data.fallback} source instead of {data.dataset}.",
+            flush=True,
+        )
+        return open_source(data.fallback), dataclasses.replace(data, dataset=data.fallback, fallback=None)
+
+
+def run_recipe(recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bool = True) -> None:
+    """Train `recipe` into `run_dir`; then, if asked, open the test split and print the result table."""
+    from tfcifar.training.trainer import train
+
+    source, data = open_recipe_source(recipe.data)
+    recipe = recipe.replace(data=data)
+    splits = make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
+    print(
+        f"{recipe.name}: {recipe.model.name} on {source.name}, {len(splits.train):,} training and "
+        f"{len(splits.validation):,} validation images of {splits.num_classes} classes, seed {recipe.seed} -> {run_dir}",
+        flush=True,
+    )
+    summary = train(recipe, splits, RunDir(run_dir), resume)
+    print(
+        f"trained {summary['epochs']} epochs in {summary['seconds'] / 60:.1f} min; waited for data "
+        f"{summary['data_wait_share']:.1%} of the training time; best validation accuracy "
+        f"{summary['val_accuracy']:.4f} in epoch {summary['best_epoch']}",
+        flush=True,
+    )
+    if evaluate:
+        from tfcifar.evaluate import evaluate_and_print
+
+        evaluate_and_print(RunDir(run_dir))

@@ -1,0 +1,69 @@
+"""Train a model: one command from images to an evaluated model in a run directory."""
+
+import argparse
+from pathlib import Path
+
+from tfcifar import recipes
+from tfcifar.cli import run
+from tfcifar.models import MODELS
+
+EPILOG = """example:
+  python -m tfcifar.train --level 2 --preset cpu --seed 0 --set optimizer.learning_rate=0.0005
+
+own images: --dataset FOLDER with FOLDER/train/CLASS/*.png (and FOLDER/test/CLASS/*.png if there are any)"""
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tfcifar.train",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--level", type=int, choices=recipes.levels(), help="the recipe of a level")
+    which.add_argument("--recipe", metavar="NAME|FILE", help=f"{', '.join(recipes.names())}, or a recipe.json")
+    parser.add_argument("--preset", choices=recipes.PRESETS, help="default: gpu where one is seen, else cpu")
+    parser.add_argument("--model", nargs="?", const="list", metavar="NAME",
+                        help="another model than the recipe's; without a name: list them all")  # fmt: skip
+    parser.add_argument("--weights", metavar="imagenet|none|FILE", help="initial weights of a transfer model")
+    parser.add_argument("--dataset", metavar="NAME|PATH",
+                        help="a TFDS name (cifar10), synthetic, an official CIFAR archive or folder, an image folder")  # fmt: skip
+    parser.add_argument("--data-dir", metavar="FOLDER", help="where TFDS looks; default TFDS_DATA_DIR")
+    parser.add_argument("--seed", type=int, nargs="+", default=[0], metavar="N", help="one run for each (default 0)")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
+                        help="override a field of the recipe, for example optimizer.learning_rate=0.05")  # fmt: skip
+    parser.add_argument("--run-dir", type=Path, metavar="FOLDER", help="default: runs/RECIPE-seedN")
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run (same options)")
+    parser.add_argument("--deterministic", action="store_true", help="equal runs give equal weights; slower")
+    parser.add_argument("--no-evaluate", action="store_true", help="leave the test split closed")
+    args = parser.parse_args(argv)
+    if args.model != "list" and args.level is None and args.recipe is None:
+        parser.error("one of --level, --recipe is required")
+    if args.run_dir and len(args.seed) > 1:
+        parser.error("--run-dir takes one --seed; without it every seed has its own folder under runs/")
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    if args.model == "list":
+        from tfcifar.models.complexity import print_models
+
+        return print_models()
+    if args.model is not None and args.model not in MODELS:
+        from pipelines.errors import unknown
+
+        raise unknown("--model", args.model, MODELS)
+
+    from tfcifar.runs import recipe_from_arguments, run_recipe
+
+    recipe = recipe_from_arguments(args)
+    for seed in args.seed:
+        run_dir = args.run_dir or Path("runs") / f"{recipe.name}-seed{seed}"
+        run_recipe(recipe.replace(seed=seed), run_dir, resume=args.resume, evaluate=not args.no_evaluate)
+    return None
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,114 @@
+"""What happens at the end of an epoch, in one visible order; and progress for people."""
+
+import sys
+import time
+
+import keras
+from tqdm import tqdm
+
+from tfcifar.run_dir import RunDir, write_csv, write_whole
+from tfcifar.training.checkpoint import save_state
+from tfcifar.training.phases import Phase
+
+
+class EndOfEpoch(keras.callbacks.Callback):
+    """Validate (with the averaged weights if there are any), keep the best model, log, save the state, stop early.
+
+    `history` is the list of rows so far; rows hold no times, so that equal runs have equal files.
+    """
+
+    def __init__(self, run_dir: RunDir, phase: Phase, plain_model, val_ds, history: list, seconds: list, choose_best: bool,
+                 patience: int | None, data_wait: list):  # fmt: skip
+        super().__init__()
+        self.run_dir, self.phase, self.plain_model, self.val_ds = run_dir, phase, plain_model, val_ds
+        self.history, self.seconds, self.data_wait = history, seconds, data_wait
+        self.choose_best, self.patience = choose_best, patience
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+        self.model.data_wait_seconds = 0.0
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.data_wait.append(self.model.data_wait_seconds)
+        train_seconds = time.perf_counter() - self.started
+        average = self.model.average
+        if average is None:
+            self._validate_and_keep_best(epoch, logs)
+        else:
+            with average.applied():
+                self._validate_and_keep_best(epoch, logs)
+        write_csv(self.run_dir.history, self.history)
+        self.seconds.append({"train": train_seconds, "all": time.perf_counter() - self.started})
+        save_state(
+            self.run_dir.checkpoints,
+            epoch + 1,
+            state_variables(self.model),
+            self.history,
+            {"phase": self.phase.name, "seconds": self.seconds, "data_wait": self.data_wait},
+        )
+        if should_stop_early(self.history, self.patience):
+            print(f"early stop: no better validation accuracy in {self.patience} epochs", flush=True)
+            self.model.stop_training = True
+
+    def _validate_and_keep_best(self, epoch, logs):
+        validation = self.model.evaluate(self.val_ds, verbose=0, return_dict=True)
+        logs.update({f"val_{name}": value for name, value in validation.items()})  # TensorBoard reads them here
+        row = {
+            "epoch": epoch + 1,
+            "phase": self.phase.name,
+            "learning_rate": float(self.model.optimizer.learning_rate),
+            **{name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")},
+        }
+        self.history.append(row)
+        if not self.choose_best or row["val_accuracy"] > max([-1.0] + [r["val_accuracy"] for r in self.history[:-1]]):
+            write_whole(self.run_dir.model, lambda path: self.plain_model.save(path))
+
+
+def state_variables(model) -> list:
+    """Everything that a continued run must find as it was, in a fixed order."""
+    average = model.average.variables if model.average is not None else []
+    return [*model.variables, *model.optimizer.variables, *average]
+
+
+def should_stop_early(history: list[dict], patience: int | None) -> bool:
+    """Whether the last `patience` epochs brought no better validation accuracy than one before them."""
+    if patience is None or len(history) <= patience:
+        return False
+    accuracies = [row["val_accuracy"] for row in history]
+    return max(accuracies[-patience:]) <= max(accuracies[:-patience])
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar with images/s and ETA on a terminal; a line at the end of each epoch everywhere."""
+
+    def __init__(self, steps_per_epoch: int, batch_size: int, total_epochs: int, phase: Phase):
+        super().__init__()
+        self.steps_per_epoch, self.batch_size = steps_per_epoch, batch_size
+        self.total_epochs, self.phase = total_epochs, phase
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+        self.bar = tqdm(
+            total=self.steps_per_epoch * self.batch_size,
+            desc=f"epoch {epoch + 1}/{self.total_epochs} {self.phase.name}",
+            unit="img",
+            leave=False,
+            mininterval=0.5,
+            disable=not sys.stderr.isatty(),
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.images_per_second = (batch + 1) * self.batch_size / (time.perf_counter() - self.started)
+        self.bar.update(self.batch_size)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.close()
+        left = (self.phase.last_epoch - epoch - 1) * (time.perf_counter() - self.started)
+        eta = f"{left / 60:.0f} min left in this phase" if left else "end of phase"
+        print(
+            f"epoch {epoch + 1}/{self.total_epochs} {self.phase.name:9}  "
+            f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  "
+            f"val_loss {logs['val_loss']:.4f}  val_accuracy {logs['val_accuracy']:.4f}  "
+            f"{self.images_per_second:.0f} images/s  {eta}",
+            flush=True,
+        )

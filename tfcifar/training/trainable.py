@@ -1,0 +1,45 @@
+"""The Keras model that `fit` runs: augmentation on the device, weight averaging, and time spent waiting for data."""
+
+import time
+
+import keras
+
+from pipelines.augment import augment_batch
+from pipelines.augment_config import Augment
+from tfcifar.training.weight_average import WeightAverage
+
+
+class TrainableModel(keras.Model):
+    """Wraps a functional model, sharing its layers; a batch is what `pipelines.datasets` yields."""
+
+    @classmethod
+    def wrap(cls, model: keras.Model, device_augment: Augment | None, average: WeightAverage | None):
+        """`device_augment`: what is still to be done to a batch, or None where the input chain has done it."""
+        trainable = cls(inputs=model.inputs, outputs=model.outputs, name=f"{model.name}_training")
+        trainable.device_augment = device_augment
+        trainable.average = average
+        trainable.data_wait_seconds = 0.0
+        return trainable
+
+    def train_step(self, batch):
+        if self.device_augment is not None:
+            images, labels, example_ids, epoch, seed = batch
+            batch = augment_batch(images, labels, example_ids, epoch, seed, self.device_augment)
+        logs = super().train_step(batch)
+        if self.average is not None:
+            self.average.update()
+        return logs
+
+    def make_train_function(self, force=False):
+        if self.train_function is not None and not force:
+            return
+        super().make_train_function(force=True)
+        keras_train_function = self.train_function
+        self.train_function = lambda iterator: keras_train_function(self._timed(iterator))
+
+    def _timed(self, iterator):
+        while True:
+            started = time.perf_counter()
+            batch = next(iterator)
+            self.data_wait_seconds += time.perf_counter() - started
+            yield batch
