@@ -18,7 +18,7 @@ from pipelines.augment_config import Augment
 from pipelines.augment_erase import cutout, random_erasing
 from pipelines.augment_geometry import alternating_flip, crop_translate, random_flip, rotate, shift
 from pipelines.augment_mix import cutmix, mixup, smooth_labels
-from pipelines.augment_random import split
+from pipelines.augment_random import split, uniform
 from pipelines.errors import InputError
 from pipelines.randaugment import rand_augment
 
@@ -97,7 +97,7 @@ def _mix(images, labels, seed, config):
     choice_seed, mix_seed = split(seed, 2)
     if config.mixup_alpha and config.cutmix_alpha:
         return tf.cond(
-            tf.random.stateless_uniform([], choice_seed) < 0.5,
+            uniform([], choice_seed) < 0.5,
             lambda: mixup(images, labels, mix_seed, config.mixup_alpha),
             lambda: cutmix(images, labels, mix_seed, config.cutmix_alpha),
         )

@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from pipelines.augment_random import per_image, per_image_integer, split
+from pipelines.augment_random import per_image, per_image_integer, split, uniform
 
 GRAY = 127.5  # near the mean of natural images, so that the hole is near zero after normalization
 
@@ -59,7 +59,7 @@ def random_erasing(images, seed, probability, area=(0.02, 0.4), aspect=(0.3, 1 /
     left = _below(per_image(images, seeds[3]), width - columns + 1)
     erased = per_image(images, seeds[4]) < probability
     hole = box_mask(images, top, left, tf.where(erased, rows, 0), columns)
-    noise = tf.random.stateless_uniform(tf.shape(images), seeds[5], 0.0, 255.0)
+    noise = uniform(tf.shape(images), seeds[5], 0.0, 255.0)
     return images * (1 - hole) + noise * hole
 
 

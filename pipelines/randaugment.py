@@ -80,7 +80,7 @@ def autocontrast(images, signed, level):
 def equalize(images, signed, level):
     """Flattens the histogram of each channel of each image, with Pillow's rounding (ImageOps.equalize)."""
     _, height, width, channels = images.shape
-    values = tf.cast(tf.round(images), tf.int32)
+    values = tf.clip_by_value(tf.cast(tf.round(images), tf.int32), 0, 255)
     flat = tf.reshape(tf.transpose(values, [0, 3, 1, 2]), [-1, height * width])
     # One histogram per channel and image: channel i counts in its own 256 bins, from 256 * i.
     count = tf.shape(flat)[0]

@@ -102,12 +102,15 @@ def open_source(dataset: str, data_dir: str | None = None, image_size: int | Non
     if dataset.startswith(("/", ".", "~")) or dataset.endswith(ARCHIVE_SUFFIXES):
         raise InputError(f"dataset: no such file or folder: {dataset}.")
 
-    from pipelines import cifar_archives, tfds_source
+    from pipelines import tfds_source
 
     folder = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
-    official = cifar_archives.find_official(dataset, folder)
-    if official and not (folder / dataset).is_dir():  # what TFDS has prepared comes first
-        return cifar_archives.open_cifar(official, image_size)
+    if not (folder / dataset).is_dir():  # what TFDS has prepared comes first
+        from pipelines import cifar_archives
+
+        official = cifar_archives.find_official(dataset, folder)
+        if official:
+            return cifar_archives.open_cifar(official, image_size)
     return tfds_source.open_tfds(dataset, folder, image_size)
 
 

@@ -124,6 +124,7 @@ def _run_phase(recipe: Recipe, phase: Phase, splits: Splits, run_dir: RunDir, mo
         epochs=phase.last_epoch,
         steps_per_epoch=steps,
         callbacks=callbacks,
+        shuffle=False,  # `train_ds` shuffles
         verbose=0,
     )
     header["epoch"], header["phase"] = len(header["history"]), None

@@ -1,0 +1,52 @@
+"""How far a classifier's confidence can be believed: reliability bins and expected calibration error.
+
+Source: Guo, Pleiss, Sun and Weinberger 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599.
+"""
+
+import numpy as np
+
+
+def reliability_bins(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> list[dict]:
+    """Group the predictions into equal-width bins by the probability of the predicted class.
+
+    Args:
+        probabilities: float [n, k], rows sum to 1.
+        labels: int [n], in 0..k-1.
+        bins: number of bins over (0, 1]; 15 as in the paper. A bin holds its upper edge, not its lower one.
+
+    Returns:
+        One JSON-ready dict per bin, from low to high: `low` and `high` edge, `count`, mean `confidence` and
+        `accuracy` (fractions; None in an empty bin).
+    """
+    confidence = np.asarray(probabilities, np.float64).max(axis=1)
+    correct = np.asarray(probabilities).argmax(axis=1) == labels
+    edges = np.linspace(0, 1, bins + 1)
+    # Inner edges only: a confidence that rounding has put a hair above 1 still falls into the last bin.
+    bin_of = np.digitize(confidence, edges[1:-1], right=True)
+    rows = []
+    for i in range(bins):
+        inside = bin_of == i
+        count = int(inside.sum())
+        rows.append(
+            {
+                "low": float(edges[i]),
+                "high": float(edges[i + 1]),
+                "count": count,
+                "confidence": float(confidence[inside].mean()) if count else None,
+                "accuracy": float(correct[inside].mean()) if count else None,
+            }
+        )
+    return rows
+
+
+def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """Mean gap between confidence and accuracy over `reliability_bins`, weighted by count (Guo et al. 2017, eq. 3).
+
+    Args:
+        probabilities, labels, bins: as for `reliability_bins`.
+
+    Returns:
+        A fraction: 0 when each bin is as accurate as it is confident, at most 1.
+    """
+    rows = [row for row in reliability_bins(probabilities, labels, bins) if row["count"]]
+    return sum(row["count"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / len(labels)

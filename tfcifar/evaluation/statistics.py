@@ -1,0 +1,106 @@
+"""What the finite test set allows to say: intervals, paired tests, mean and spread over seeds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import binomtest
+
+SIGNIFICANCE_LEVEL = 0.05
+
+
+def wilson_interval(correct: int, n: int) -> tuple[float, float]:
+    """95% interval of an accuracy of `correct` out of `n` (Wilson 1927): unlike +-1.96 s.e. it stays inside [0, 1]."""
+    interval = binomtest(int(correct), int(n)).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def mean_and_std(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and sample standard deviation (n - 1) of one figure over seeds; the latter is None for a single value.
+
+    Raises:
+        ValueError: if `values` is empty.
+    """
+    if len(values) == 0:
+        raise ValueError("values: expected at least one number. Received: none")
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> dict:
+    """Exact two-sided test that two models, judged on the same examples, are equally often right.
+
+    Only the examples on which they differ count; under the hypothesis each of these is a fair coin (McNemar 1947,
+    doi:10.1007/BF02295996; exact binomial form).
+
+    Args:
+        correct_a, correct_b: bool [n], whether each model is right on each example, in the same order.
+
+    Returns:
+        `only_a_correct` and `only_b_correct` (counts), `p_value` (1 if the models never differ).
+
+    Raises:
+        ValueError: if the arguments are not bool arrays of one shape [n], n > 0.
+    """
+    only_a, only_b, _ = _disagreements(correct_a, correct_b)
+    differ = only_a + only_b
+    p_value = float(binomtest(only_a, differ, 0.5).pvalue) if differ else 1.0
+    return {"only_a_correct": only_a, "only_b_correct": only_b, "p_value": p_value}
+
+
+def paired_bootstrap(correct_a: np.ndarray, correct_b: np.ndarray, samples: int = 10_000, seed: int = 0) -> dict:
+    """Accuracy of a minus accuracy of b, with a percentile interval over resampled examples.
+
+    Args:
+        correct_a, correct_b: as for `mcnemar`.
+        samples: number of resampled test sets.
+        seed: fixes the resampling, so that a report can be made again.
+
+    Returns:
+        `difference` (fraction; positive where a is better) and `interval95` [low, high].
+
+    Raises:
+        ValueError: as for `mcnemar`.
+
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+    """
+    only_a, only_b, n = _disagreements(correct_a, correct_b)
+    # An example adds +1, -1 or 0 to the difference, so that drawing n of them with replacement is one multinomial
+    # draw of three counts: the same distribution as resampling rows, a thousand times faster.
+    draws = np.random.default_rng(seed).multinomial(n, [only_a / n, only_b / n, (n - only_a - only_b) / n], samples)
+    low, high = np.quantile((draws[:, 0] - draws[:, 1]) / n, [0.025, 0.975])
+    return {"difference": (only_a - only_b) / n, "interval95": [float(low), float(high)]}
+
+
+def compare(correct_a: np.ndarray, correct_b: np.ndarray) -> dict:
+    """Model a against model b on the same examples: the one function behind each comparison in a report.
+
+    Args:
+        correct_a, correct_b: as for `mcnemar`.
+
+    Returns:
+        JSON-ready dict: `n`, `accuracy_a`, `accuracy_b`, `difference` (a minus b) and `interval95` (paired
+        bootstrap), `only_a_correct`, `only_b_correct` and `p_value` (McNemar), and `verdict`: "significant" if
+        the p value is below 0.05, else "not significant". The spread over training seeds is not in it.
+
+    Raises:
+        ValueError: as for `mcnemar`.
+    """
+    test = mcnemar(correct_a, correct_b)
+    return {
+        "n": len(correct_a),
+        "accuracy_a": float(np.mean(correct_a)),
+        "accuracy_b": float(np.mean(correct_b)),
+        **paired_bootstrap(correct_a, correct_b),
+        **test,
+        "verdict": "significant" if test["p_value"] < SIGNIFICANCE_LEVEL else "not significant",
+    }
+
+
+def _disagreements(correct_a, correct_b) -> tuple[int, int, int]:
+    """How often only a is right, only b is right, and the number of examples."""
+    a, b = np.asarray(correct_a), np.asarray(correct_b)
+    for name, value in (("correct_a", a), ("correct_b", b)):
+        if value.dtype != bool or value.ndim != 1 or value.size == 0:
+            raise ValueError(f"{name}: expected bool [n], n > 0. Received: {value.dtype} {list(value.shape)}")
+    if a.shape != b.shape:
+        raise ValueError(f"correct_a, correct_b: expected the same examples. Received: {a.size} and {b.size} of them")
+    return int((a & ~b).sum()), int((b & ~a).sum()), a.size
