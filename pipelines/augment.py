@@ -60,9 +60,9 @@ def augment_batch(images, labels, example_ids, epoch, seed, config):
     Raises:
         InputError: Labels are not one-hot rows, or the padding does not fit the images.
     """
+    images, labels = tf.cast(images, tf.float32), tf.cast(labels, tf.float32)
     if labels.shape.rank != 2:
         raise InputError(f"labels: expected one-hot rows [batch, classes], received shape {labels.shape}.")
-    images, labels = tf.cast(images, tf.float32), tf.cast(labels, tf.float32)
     seeds = split(seed, 9)
 
     if config.crop_padding:

@@ -1,6 +1,7 @@
 """Stateless draws, one per image: the same seed gives the same batch on every run and after every resume.
 
-The generator is named: left to choose, TensorFlow takes another one under XLA, with other numbers.
+The same on every device, too: left to choose, TensorFlow takes another generator under XLA, and XLA turns the
+same bits into other floats. So the generator is named, and floats are made from integers.
 """
 
 import numpy as np
@@ -18,7 +19,9 @@ def split(seed, count):
 
 def uniform(shape, seed, low=0.0, high=1.0):
     """Uniform numbers in [low, high): float32 of `shape`."""
-    return tf.random.stateless_uniform(shape, seed, low, high, alg=GENERATOR)
+    steps = 2**24  # float32 holds no more between 0 and 1
+    integers = tf.random.stateless_uniform(shape, seed, 0, steps, tf.int32, alg=GENERATOR)
+    return low + (high - low) / steps * tf.cast(integers, tf.float32)
 
 
 def per_image(images, seed, low=0.0, high=1.0):

@@ -79,12 +79,12 @@ def make_splits(
     return Splits(source, train, validation, checksums, mean, std)
 
 
-def open_test_split(source: Source) -> tuple[Examples, str]:
+def open_test_split(source: Source, *_split_options) -> tuple[Examples, str]:
     """Read the test split: (examples, checksum). Only `tfcifar.evaluate` and the export verification call this,
     and record that they did.
 
     It is the source's own test part, or else the TEST_FRACTION that `make_splits` never lets into train or
-    validation. No argument of `make_splits` changes it.
+    validation. The other arguments of `make_splits` may be passed as well, and change nothing.
     """
     _, held_out = _without_test(source) if source.load_test is None else (None, source.load_test())
     check_labels(held_out.labels, len(source.class_names), f"{source.name} test")
@@ -92,7 +92,7 @@ def open_test_split(source: Source) -> tuple[Examples, str]:
 
 
 def checksum(examples: Examples) -> str:
-    """"sha256:<hex>" over shape, pixels and labels, in order; the same on every machine."""
+    """ "sha256:<hex>" over shape, pixels and labels, in order; the same on every machine."""
     digest = hashlib.sha256(repr(examples.images.shape).encode())
     digest.update(np.ascontiguousarray(examples.images))
     digest.update(examples.labels.astype("<i8"))

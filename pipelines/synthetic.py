@@ -119,11 +119,11 @@ def _draw(rng, shapes, textures, size: int) -> np.ndarray:
     axis = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1  # pixel centres in -1..1
     x, y = axis[None, None, :], axis[None, :, None]
     image = _background(uniform, x, y)
-    ground, third = uniform(0, 1, 1, 1, 3), rng.choice([-1, 1], (n, 1, 1, 3)).astype(np.float32)
+    ground = uniform(0, 0.4, 1, 1, 3)
     image += ground
 
-    scale = uniform(0.42, 0.7, 1, 1)
-    place, turn = uniform(-0.3, 0.3, 2, 1, 1), uniform(0, 2 * np.pi, 1, 1)
+    scale = uniform(0.5, 0.75, 1, 1)
+    place, turn = uniform(-0.3, 0.3, 2, 1, 1), uniform(-1.2, 1.2, 1, 1)
     u, v = _frame(x - place[:, 0], y - place[:, 1], turn, scale)
     distance, mix = np.empty_like(u), np.empty_like(u)
     for number, shape in enumerate(SHAPES.values()):
@@ -134,12 +134,12 @@ def _draw(rng, shapes, textures, size: int) -> np.ndarray:
         mix[chosen] = texture(u[chosen], v[chosen])
     # One pixel of soft edge, as a camera would give.
     mask = np.clip(0.5 - distance * scale * (size / 2), 0, 1)[..., None]
-    # Both colours of the shape keep at least 0.25 per channel from the background (going round at 1) and
-    # 0.2 from each other: visible, yet neither colour nor brightness tells the class.
-    colour_1 = np.mod(ground + third * uniform(0.25, 0.4, 1, 1, 3), 1)
-    colour_2 = np.mod(ground + third * uniform(0.6, 0.75, 1, 1, 3), 1)
-    mix = mix[..., None]
-    image += mask * (colour_1 + mix * (colour_2 - colour_1) - image)
+    # Both colours are lighter than the ground in every channel, so that every shape can be seen; which of the
+    # two is the lighter one differs from channel to channel, so that textures differ in hue as well.
+    light, lighter = uniform(0.2, 0.35, 1, 1, 3), uniform(0.4, 0.6, 1, 1, 3)
+    swap = uniform(0, 1, 1, 1, 3) < 0.5
+    colour_1, colour_2 = ground + np.where(swap, lighter, light), ground + np.where(swap, light, lighter)
+    image += mask * (colour_1 + mix[..., None] * (colour_2 - colour_1) - image)
     image += rng.standard_normal(image.shape, np.float32) * uniform(0.01, 0.06, 1, 1, 1)
     return (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
 

@@ -181,8 +181,7 @@ def _read_fixed(builder, split: str) -> Examples:
 
 def _pairs(builder, split: str) -> Iterator[tuple[np.ndarray, int]]:
     with _naming_damaged_files(builder, split):
-        for image, label in _dataset(builder, split).prefetch(16).as_numpy_iterator():
-            yield image, label
+        yield from _dataset(builder, split).prefetch(16).as_numpy_iterator()
 
 
 def _read_fitted(builder, split: str, height: int, width: int) -> Examples:

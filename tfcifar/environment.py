@@ -1,8 +1,10 @@
-"""What a run ran on: versions, hardware, git commit. Written to environment.json beside the data's checksums."""
+"""What a run ran as and on: command, versions, hardware, git commit."""
 
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,12 +20,19 @@ def describe_environment() -> dict:
         for gpu in tf.config.list_physical_devices("GPU")
     ]
     return {
+        "command": shlex.join(["python", "-m", *_module_and_arguments()]),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "hardware": describe_hardware(gpus),
         "commit": _git("rev-parse", "--short", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain")),
+        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
     }
+
+
+def _module_and_arguments() -> list[str]:
+    """For example ['tfcifar.train', '--level', '1']: what `python -m` was given."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return [spec.name if spec else Path(sys.argv[0]).name, *sys.argv[1:]]
 
 
 def describe_hardware(gpus: list[str]) -> str:

@@ -34,7 +34,7 @@ def recipe_from_arguments(args) -> Recipe:
 
 
 def with_model(recipe: Recipe, name: str) -> Recipe:
-    """`recipe` with another model: transfer settings go where it has no backbone, ImageNet weights come where it has."""
+    """`recipe` with another model; ImageNet weights and transfer phases only where it has a backbone."""
     if name == recipe.model.name:
         return recipe
     model = Model(name, weights="imagenet" if MODELS[name].pretrained else None, dropout=recipe.model.dropout)
@@ -65,7 +65,8 @@ def run_recipe(recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bo
     splits = make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
     print(
         f"{recipe.name}: {recipe.model.name} on {source.name}, {len(splits.train):,} training and "
-        f"{len(splits.validation):,} validation images of {splits.num_classes} classes, seed {recipe.seed} -> {run_dir}",
+        f"{len(splits.validation):,} validation images of {splits.num_classes} classes, "
+        f"seed {recipe.seed} -> {run_dir}",
         flush=True,
     )
     summary = train(recipe, splits, RunDir(run_dir), resume)

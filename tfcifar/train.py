@@ -28,7 +28,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help="another model than the recipe's; without a name: list them all")  # fmt: skip
     parser.add_argument("--weights", metavar="imagenet|none|FILE", help="initial weights of a transfer model")
     parser.add_argument("--dataset", metavar="NAME|PATH",
-                        help="a TFDS name (cifar10), synthetic, an official CIFAR archive or folder, an image folder")  # fmt: skip
+                        help="a TFDS name, synthetic, an official CIFAR archive, or an image folder")  # fmt: skip
     parser.add_argument("--data-dir", metavar="FOLDER", help="where TFDS looks; default TFDS_DATA_DIR")
     parser.add_argument("--seed", type=int, nargs="+", default=[0], metavar="N", help="one run for each (default 0)")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",

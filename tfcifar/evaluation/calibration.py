@@ -6,20 +6,19 @@ Source: Guo, Pleiss, Sun and Weinberger 2017, "On Calibration of Modern Neural N
 import numpy as np
 
 
-def reliability_bins(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> list[dict]:
-    """Group the predictions into equal-width bins by the probability of the predicted class.
+def reliability_bins(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> list[dict]:
+    """Group predictions into equal-width bins by their confidence.
 
     Args:
-        probabilities: float [n, k], rows sum to 1.
-        labels: int [n], in 0..k-1.
+        confidence: float [n], the probability of the predicted class, 0..1.
+        correct: bool [n], whether the predicted class is the true one.
         bins: number of bins over (0, 1]; 15 as in the paper. A bin holds its upper edge, not its lower one.
 
     Returns:
         One JSON-ready dict per bin, from low to high: `low` and `high` edge, `count`, mean `confidence` and
         `accuracy` (fractions; None in an empty bin).
     """
-    confidence = np.asarray(probabilities, np.float64).max(axis=1)
-    correct = np.asarray(probabilities).argmax(axis=1) == labels
+    confidence, correct = np.asarray(confidence, np.float64), np.asarray(correct, bool)
     edges = np.linspace(0, 1, bins + 1)
     # Inner edges only: a confidence that rounding has put a hair above 1 still falls into the last bin.
     bin_of = np.digitize(confidence, edges[1:-1], right=True)
@@ -39,14 +38,14 @@ def reliability_bins(probabilities: np.ndarray, labels: np.ndarray, bins: int = 
     return rows
 
 
-def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
     """Mean gap between confidence and accuracy over `reliability_bins`, weighted by count (Guo et al. 2017, eq. 3).
 
     Args:
-        probabilities, labels, bins: as for `reliability_bins`.
+        confidence, correct, bins: as for `reliability_bins`; n > 0.
 
     Returns:
         A fraction: 0 when each bin is as accurate as it is confident, at most 1.
     """
-    rows = [row for row in reliability_bins(probabilities, labels, bins) if row["count"]]
-    return sum(row["count"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / len(labels)
+    rows = [row for row in reliability_bins(confidence, correct, bins) if row["count"]]
+    return sum(row["count"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / len(confidence)

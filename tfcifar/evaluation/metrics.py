@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import log_softmax
+from scipy import special
 
 from pipelines.errors import InputError
 from tfcifar.evaluation.calibration import expected_calibration_error
 from tfcifar.evaluation.statistics import wilson_interval
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities, float64 of the same shape, over the last axis; the maximum is subtracted first: no overflow."""
+    return special.softmax(logits.astype(np.float64), axis=-1)
 
 
 def classification_metrics(logits: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> dict:
@@ -34,9 +39,9 @@ def classification_metrics(logits: np.ndarray, labels: np.ndarray, class_names: 
     _check(logits, labels, class_names)
     n, k = logits.shape
     labels = np.asarray(labels, np.int64)
-    log_probabilities = log_softmax(logits.astype(np.float64), axis=1)  # subtracts the maximum first: no overflow
-    probabilities = np.exp(log_probabilities)
-    predicted = logits.argmax(axis=1)
+    log_probabilities = special.log_softmax(logits.astype(np.float64), axis=1)  # finite where the softmax is 0
+    probabilities = softmax(logits)
+    confidence, predicted = probabilities.max(axis=1), logits.argmax(axis=1)
     confusion = np.bincount(labels * k + predicted, minlength=k * k).reshape(k, k)
     per_class = per_class_metrics(confusion, class_names)
     correct = int(np.trace(confusion))
@@ -48,9 +53,9 @@ def classification_metrics(logits: np.ndarray, labels: np.ndarray, class_names: 
     return metrics | {
         "loss": float(-log_probabilities[np.arange(n), labels].mean()),
         "macro_f1": float(np.mean([row["f1"] for row in per_class if row["f1"] is not None])),
-        "ece": expected_calibration_error(probabilities, labels),
+        "ece": expected_calibration_error(confidence, predicted == labels),
         "brier": float(np.square(probabilities - np.eye(k)[labels]).sum(axis=1).mean()),
-        "mean_confidence": float(probabilities.max(axis=1).mean()),
+        "mean_confidence": float(confidence.mean()),
         "per_class": per_class,
         "confusion": confusion.tolist(),
     }

@@ -18,7 +18,7 @@ def stage(x, filters: int, dropout: float, name: str):
 
 
 def small_cnn(image_shape, num_classes: int, mean, std, dropout=0.0, widths=(32, 64, 128)) -> keras.Model:
-    """Images [n, h, w, 3] in 0..255 -> float32 logits [n, num_classes]. 0.3 million parameters at the default widths."""
+    """Images [n, h, w, 3] in 0..255 -> float32 logits [n, num_classes]; 0.3 M parameters by default."""
     inputs = keras.Input(image_shape, name="images")
     x = standardize(mean, std)(inputs)
     for index, filters in enumerate(widths, start=1):

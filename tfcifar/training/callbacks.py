@@ -2,26 +2,41 @@
 
 import sys
 import time
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
 
 import keras
 from tqdm import tqdm
 
 from tfcifar.run_dir import RunDir, write_csv, write_whole
-from tfcifar.training.checkpoint import save_state
+from tfcifar.training.checkpoint import save_state, state_variables
 from tfcifar.training.phases import Phase
 
 
-class EndOfEpoch(keras.callbacks.Callback):
-    """Validate (with the averaged weights if there are any), keep the best model, log, save the state, stop early.
+@dataclass
+class RunState:
+    """What a run has done so far; saved with each checkpoint.
 
-    `history` is the list of rows so far; rows hold no times, so that equal runs have equal files.
+    history: rows of history.csv. They hold no times, so that equal runs have equal files.
+    seconds: of each epoch: training, waiting for data within it, and all with validation and saving.
+    phase: the name of the phase whose optimizer the checkpoint holds, or None.
     """
 
-    def __init__(self, run_dir: RunDir, phase: Phase, plain_model, val_ds, history: list, seconds: list, choose_best: bool,
-                 patience: int | None, data_wait: list):  # fmt: skip
+    history: list[dict] = field(default_factory=list)
+    seconds: list[dict] = field(default_factory=list)
+    phase: str | None = None
+
+    @property
+    def epoch(self) -> int:
+        return len(self.history)
+
+
+class EndOfEpoch(keras.callbacks.Callback):
+    """Validate (with the averaged weights if there are any), keep the best model, log, stop early, save the state."""
+
+    def __init__(self, run_dir: RunDir, state: RunState, plain_model, val_ds, choose_best: bool, patience: int | None):
         super().__init__()
-        self.run_dir, self.phase, self.plain_model, self.val_ds = run_dir, phase, plain_model, val_ds
-        self.history, self.seconds, self.data_wait = history, seconds, data_wait
+        self.run_dir, self.state, self.plain_model, self.val_ds = run_dir, state, plain_model, val_ds
         self.choose_best, self.patience = choose_best, patience
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -29,45 +44,35 @@ class EndOfEpoch(keras.callbacks.Callback):
         self.model.data_wait_seconds = 0.0
 
     def on_epoch_end(self, epoch, logs=None):
-        self.data_wait.append(self.model.data_wait_seconds)
         train_seconds = time.perf_counter() - self.started
-        average = self.model.average
-        if average is None:
-            self._validate_and_keep_best(epoch, logs)
-        else:
-            with average.applied():
-                self._validate_and_keep_best(epoch, logs)
-        write_csv(self.run_dir.history, self.history)
-        self.seconds.append({"train": train_seconds, "all": time.perf_counter() - self.started})
-        save_state(
-            self.run_dir.checkpoints,
-            epoch + 1,
-            state_variables(self.model),
-            self.history,
-            {"phase": self.phase.name, "seconds": self.seconds, "data_wait": self.data_wait},
+        with self.model.average.applied() if self.model.average is not None else nullcontext():
+            row = self._validate(epoch, logs)
+            best_before = max((row["val_accuracy"] for row in self.state.history), default=-1.0)
+            if row["val_accuracy"] > best_before or not self.choose_best:
+                write_whole(self.run_dir.model, lambda path: self.plain_model.save(path))
+        self.state.history.append(row)
+        write_csv(self.run_dir.history, self.state.history)
+        self.state.seconds.append(
+            {
+                "train": train_seconds,
+                "data_wait": self.model.data_wait_seconds,
+                "all": time.perf_counter() - self.started,
+            }
         )
-        if should_stop_early(self.history, self.patience):
+        save_state(self.run_dir.checkpoints, epoch + 1, state_variables(self.model), asdict(self.state))
+        if should_stop_early(self.state.history, self.patience):
             print(f"early stop: no better validation accuracy in {self.patience} epochs", flush=True)
             self.model.stop_training = True
 
-    def _validate_and_keep_best(self, epoch, logs):
+    def _validate(self, epoch, logs) -> dict:
         validation = self.model.evaluate(self.val_ds, verbose=0, return_dict=True)
         logs.update({f"val_{name}": value for name, value in validation.items()})  # TensorBoard reads them here
-        row = {
+        return {
             "epoch": epoch + 1,
-            "phase": self.phase.name,
+            "phase": self.state.phase,
             "learning_rate": float(self.model.optimizer.learning_rate),
             **{name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")},
         }
-        self.history.append(row)
-        if not self.choose_best or row["val_accuracy"] > max([-1.0] + [r["val_accuracy"] for r in self.history[:-1]]):
-            write_whole(self.run_dir.model, lambda path: self.plain_model.save(path))
-
-
-def state_variables(model) -> list:
-    """Everything that a continued run must find as it was, in a fixed order."""
-    average = model.average.variables if model.average is not None else []
-    return [*model.variables, *model.optimizer.variables, *average]
 
 
 def should_stop_early(history: list[dict], patience: int | None) -> bool:

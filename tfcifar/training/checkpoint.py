@@ -1,4 +1,4 @@
-"""The state from which an interrupted run continues exactly: weights, optimizer, averages, random seeds, history."""
+"""The state from which an interrupted run continues exactly: weights, random seeds, optimizer, averages, history."""
 
 import json
 import zipfile
@@ -12,31 +12,51 @@ from tfcifar.run_dir import write_whole
 KEEP = 2  # the newest and the one before it
 
 
-def save_state(folder: Path, epoch: int, variables: list, history: list[dict], extra: dict) -> None:
-    """Write the state after `epoch` epochs, whole or not at all. The file is a zip: every member has a CRC-32."""
-    arrays = {f"variable_{index:05d}": np.asarray(variable) for index, variable in enumerate(variables)}
-    header = json.dumps({"epoch": epoch, "history": history} | extra)
-    write_whole(folder / f"state-{epoch:04d}.npz", lambda path: np.savez(path, header=np.array(header), **arrays))
+def state_variables(trainable) -> dict[str, list]:
+    """Every variable of a `TrainableModel` that a continued run must find as it was, by group, in a fixed order."""
+    return {
+        "model": trainable.variables,  # weights and the states of the random generators (dropout)
+        "optimizer": trainable.optimizer.variables,
+        "average": trainable.average.variables if trainable.average is not None else [],
+    }
+
+
+def save_state(folder: Path, epoch: int, groups: dict[str, list], header: dict) -> None:
+    """Write the state after `epoch` epochs, whole or not at all. The file is a zip: every member has a CRC-32.
+
+    `header` is JSON-ready and comes back from `read_header`.
+    """
+    arrays = {
+        f"{group}/{index:05d}": np.asarray(variable)
+        for group, variables in groups.items()
+        for index, variable in enumerate(variables)
+    }
+    text = np.array(json.dumps(header))
+    write_whole(folder / f"state-{epoch:04d}.npz", lambda path: np.savez(path, header=text, **arrays))
     for old in sorted(folder.glob("state-*.npz"))[:-KEEP]:
         old.unlink()
 
 
 def read_header(folder: Path) -> dict | None:
-    """Epoch, history and extra of the newest state, or None where there is none."""
+    """The newest state's header, or None where there is no state."""
     newest = _newest(folder)
     return None if newest is None else json.loads(str(_read(newest)["header"]))
 
 
-def restore_variables(folder: Path, variables: list) -> None:
-    """Assign the newest state's values to `variables`, given in the order in which they were saved."""
+def restore_state(folder: Path, groups: dict[str, list]) -> None:
+    """Assign the newest state's values to the variables of `groups`.
+
+    Raises:
+        InputError: the file is damaged, or of another model or optimizer.
+    """
     newest = _newest(folder)
     arrays = _read(newest)
-    names = sorted(name for name in arrays if name.startswith("variable_"))
-    shapes = [arrays[name].shape for name in names]
-    if shapes != [tuple(variable.shape) for variable in variables]:
-        raise InputError(f"checkpoint: {newest} belongs to another model or optimizer than the recipe's.")
-    for name, variable in zip(names, variables, strict=True):
-        variable.assign(arrays[name])
+    for group, variables in groups.items():
+        names = sorted(name for name in arrays if name.startswith(f"{group}/"))
+        if [arrays[name].shape for name in names] != [tuple(variable.shape) for variable in variables]:
+            raise InputError(f"checkpoint: the {group} variables of {newest} do not fit the recipe's.")
+        for name, variable in zip(names, variables, strict=True):
+            variable.assign(arrays[name])
 
 
 def _newest(folder: Path) -> Path | None:

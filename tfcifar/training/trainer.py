@@ -12,8 +12,8 @@ from tfcifar.environment import describe_environment
 from tfcifar.models import MODELS, build_model
 from tfcifar.recipe import Recipe, load_json
 from tfcifar.run_dir import RunDir, write_json, write_text
-from tfcifar.training.callbacks import EndOfEpoch, Progress, should_stop_early, state_variables
-from tfcifar.training.checkpoint import read_header, restore_variables
+from tfcifar.training.callbacks import EndOfEpoch, Progress, RunState, should_stop_early
+from tfcifar.training.checkpoint import read_header, restore_state, state_variables
 from tfcifar.training.optimizers import make_optimizer
 from tfcifar.training.phases import Phase, phases_of
 from tfcifar.training.precision import choose_precision, gpu_capability
@@ -49,12 +49,12 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
     device_augment = recipe.augment if capability is not None else None
     trainable = TrainableModel.wrap(model, device_augment, average)
 
-    header = read_header(run_dir.checkpoints) if resume else None
-    header = header or {"epoch": 0, "history": [], "seconds": [], "data_wait": [], "phase": None}
+    saved = read_header(run_dir.checkpoints) if resume else None
+    state = RunState(**saved) if saved else RunState()
     for phase in phases_of(recipe):
-        if header["epoch"] < phase.last_epoch or phase.name == header["phase"]:
-            _run_phase(recipe, phase, splits, run_dir, model, trainable, header)
-    summary = _summarize(header)
+        if state.epoch < phase.last_epoch:
+            _run_phase(recipe, phase, splits, run_dir, model, trainable, state)
+    summary = _summarize(state)
     write_json(run_dir.timing, summary)
     return summary
 
@@ -63,7 +63,7 @@ def _open_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool)
     if run_dir.recipe.exists():
         if not resume:
             raise InputError(
-                f"run directory: {run_dir.path} already holds a run. Pass --resume to continue it, or another --run-dir."
+                f"run directory: {run_dir.path} already holds a run; --resume continues it, --run-dir takes another."
             )
         before = dataclasses.asdict(load_json(run_dir.recipe))
         different = [name for name, value in dataclasses.asdict(recipe).items() if value != before[name]]
@@ -80,8 +80,10 @@ def _open_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool)
     write_text(run_dir.recipe, recipe.to_json())
 
 
-def _run_phase(recipe: Recipe, phase: Phase, splits: Splits, run_dir: RunDir, model, trainable, header: dict) -> None:
-    """Train the epochs of `phase` that `header` has not seen; append to its lists."""
+def _run_phase(
+    recipe: Recipe, phase: Phase, splits: Splits, run_dir: RunDir, model, trainable, state: RunState
+) -> None:
+    """Train the epochs of `phase` that `state` has not seen, and append them to it."""
     if MODELS[recipe.model.name].pretrained:
         from tfcifar.models.transfer import set_trainable_share
 
@@ -90,34 +92,39 @@ def _run_phase(recipe: Recipe, phase: Phase, splits: Splits, run_dir: RunDir, mo
     optimizer = make_optimizer(recipe, phase, steps)
     integer_labels = recipe.labels == "integer"
     loss = keras.losses.SparseCategoricalCrossentropy if integer_labels else keras.losses.CategoricalCrossentropy
+    on_device = trainable.device_augment is not None
     # jit_compile: XLA is 2 to 5 times slower than the CPU's own kernels; on a GPU Keras decides.
     trainable.compile(
-        optimizer,
-        loss(from_logits=True),
-        metrics=["accuracy"],
-        jit_compile="auto" if trainable.device_augment else False,
+        optimizer, loss(from_logits=True), metrics=["accuracy"], jit_compile="auto" if on_device else False
     )
     optimizer.build(trainable.trainable_variables)
-    if phase.name == header["phase"]:
-        restore_variables(run_dir.checkpoints, state_variables(trainable))
-    first_epoch = max(phase.first_epoch, header["epoch"])
-    stopped = should_stop_early(header["history"], recipe.early_stopping_patience)
-    if first_epoch == phase.last_epoch or stopped:
+    if state.epoch:
+        # A phase starts with a fresh optimizer; a resumed one with the optimizer that it had.
+        names = ["model", "average"] + ["optimizer"] * (state.phase == phase.name)
+        restore_state(run_dir.checkpoints, {name: state_variables(trainable)[name] for name in names})
+    state.phase = phase.name
+    if should_stop_early(state.history, recipe.early_stopping_patience):
         return
 
+    first_epoch = max(phase.first_epoch, state.epoch)
     train_ds = make_train_dataset(
-        splits.train, splits.num_classes, recipe.augment, recipe.batch_size, recipe.seed, first_epoch, phase.last_epoch,
-        integer_labels, augment_on_device=trainable.device_augment is not None,
-    )  # fmt: skip
+        splits.train,
+        splits.num_classes,
+        recipe.augment,
+        recipe.batch_size,
+        recipe.seed,
+        first_epoch,
+        phase.last_epoch,
+        integer_labels=integer_labels,
+        augment_on_device=on_device,
+    )
     val_ds = make_eval_dataset(splits.validation, splits.num_classes, integer_labels=integer_labels)
-    total_epochs = phases_of(recipe)[-1].last_epoch
+    choose_best = not recipe.data.train_on_validation
     callbacks = [
-        EndOfEpoch(run_dir, phase, model, val_ds, header["history"], header["seconds"],
-                   choose_best=not recipe.data.train_on_validation, patience=recipe.early_stopping_patience,
-                   data_wait=header["data_wait"]),
-        Progress(steps, recipe.batch_size, total_epochs, phase),
+        EndOfEpoch(run_dir, state, model, val_ds, choose_best, recipe.early_stopping_patience),
+        Progress(steps, recipe.batch_size, phases_of(recipe)[-1].last_epoch, phase),
         keras.callbacks.TensorBoard(str(run_dir.tensorboard), write_graph=False),
-    ]  # fmt: skip
+    ]
     trainable.fit(
         train_ds,
         initial_epoch=first_epoch,
@@ -127,16 +134,15 @@ def _run_phase(recipe: Recipe, phase: Phase, splits: Splits, run_dir: RunDir, mo
         shuffle=False,  # `train_ds` shuffles
         verbose=0,
     )
-    header["epoch"], header["phase"] = len(header["history"]), None
 
 
-def _summarize(header: dict) -> dict:
-    history, seconds = header["history"], header["seconds"]
-    best = max(history, key=lambda row: row["val_accuracy"])
+def _summarize(state: RunState) -> dict:
+    best = max(state.history, key=lambda row: row["val_accuracy"])
+    total = {key: sum(epoch[key] for epoch in state.seconds) for key in ("train", "data_wait", "all")}
     return {
-        "epochs": len(history),
+        "epochs": state.epoch,
         "best_epoch": best["epoch"],
         "val_accuracy": best["val_accuracy"],
-        "seconds": round(sum(epoch["all"] for epoch in seconds), 1),
-        "data_wait_share": round(sum(header["data_wait"]) / sum(epoch["train"] for epoch in seconds), 4),
+        "seconds": round(total["all"], 1),
+        "data_wait_share": round(total["data_wait"] / total["train"], 4),
     }

@@ -1,0 +1,69 @@
+"""Figures that set several runs side by side, from plain data to PNG."""
+
+import math
+from itertools import cycle
+from pathlib import Path
+
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from tfcifar.reporting.style import BLUE, new_figure
+
+
+def plot_comparison(rows: list[dict], path: str | Path) -> None:
+    """Accuracy of several runs as dots with 95% intervals, best first.
+
+    Args:
+        rows: `name`, `accuracy` (fraction) and `accuracy_ci95` (its [low, high]) of each run.
+        path: the PNG to write, 1080 pixels wide.
+    """
+    rows = sorted(rows, key=lambda row: row["accuracy"], reverse=True)
+    with new_figure(path, 9, 1.3 + 0.36 * len(rows)) as figure:
+        ax = figure.subplots()
+        for i, row in enumerate(rows):
+            low, high = row["accuracy_ci95"]
+            ax.plot([low, high], [i, i], color=BLUE, solid_capstyle="butt", linewidth=2.2)
+            ax.plot(row["accuracy"], i, "o", color=BLUE, markersize=8, markeredgecolor="white")
+            ax.text(1.01, i, f"{row['accuracy']:.2%}", va="center_baseline", transform=ax.get_yaxis_transform())
+        ax.set_yticks(range(len(rows)), [row["name"] for row in rows])
+        ax.set(
+            title="Accuracy with its 95% interval",
+            xlabel="accuracy (the axis does not start at 0)",
+            ylim=(len(rows) - 0.4, -0.6),
+        )
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="y", visible=False)
+        ax.xaxis.set_major_formatter(PercentFormatter(1))
+
+
+def plot_all_curves(histories: dict[str, list[dict]], path: str | Path) -> None:
+    """Validation accuracy of several runs by epoch, best first in the legend.
+
+    Args:
+        histories: for each run's name its rows of `epoch` (from 1) and `val_accuracy` (fraction), at least one.
+        path: the PNG to write, 1080 pixels wide.
+    """
+    best = {name: _best(history) for name, history in histories.items()}
+    styles = cycle(["-"] * 7 + ["--"] * 7 + [":"] * 7)  # the colours begin again after seven
+    with new_figure(path, 9, 4.8 + 0.11 * len(histories)) as figure:
+        ax = figure.subplots()
+        late = []
+        for name in sorted(histories, key=best.get, reverse=True):
+            epochs, accuracy = zip(*((row["epoch"], row["val_accuracy"]) for row in histories[name]), strict=True)
+            marker = "o" if len(epochs) == 1 else None
+            ax.plot(epochs, accuracy, next(styles), linewidth=1.5, marker=marker, label=f"{name}: {best[name]:.2%}")
+            late += [value for value in accuracy[len(accuracy) // 4 :] if not math.isnan(value)]
+        if late and max(late) > min(late):
+            # The steep first quarter would press the differences that remain into the top of the chart.
+            ax.set_ylim(min(late) - 0.03 * (max(late) - min(late)), max(late) + 0.05 * (max(late) - min(late)))
+        ax.set(
+            title="Validation accuracy, with the best value of each run", xlabel="epoch", ylabel="validation accuracy"
+        )
+        ax.set_xlim(left=0)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+        figure.legend(loc="outside lower center", ncols=2)
+
+
+def _best(history: list[dict]) -> float:
+    """The highest validation accuracy; that of a run of NaNs is below all others."""
+    return max((row["val_accuracy"] for row in history if not math.isnan(row["val_accuracy"])), default=-math.inf)

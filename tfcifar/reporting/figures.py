@@ -1,0 +1,225 @@
+"""Figures of one run, from plain data to PNG."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import seaborn as sns
+from matplotlib.colors import PowerNorm, to_rgba
+from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+
+from tfcifar.reporting.style import AMBER, BLACK, BLUE, GREY, LIGHT_GREY, ORANGE, new_figure
+
+MOST_CLASSES_WITH_NUMBERS = 20  # beyond it, the numbers in a confusion matrix would be smaller than 7 points
+MOST_BARS = 40  # beyond it, only the two ends of the list of classes are shown
+ENDS = 20
+
+
+def plot_curves(history: list[dict], path: str | Path) -> None:
+    """Loss, accuracy and learning rate by epoch, with phases shaded and the best epoch marked.
+
+    Args:
+        history: rows of `epoch` (from 1), `phase`, `loss`, `val_loss` (nats), `accuracy`, `val_accuracy` (fractions),
+            `learning_rate`, one for each epoch, in order; at least one.
+        path: the PNG to write, 1200 x 468 pixels.
+    """
+    epochs = [row["epoch"] for row in history]
+    best = max(history, key=lambda row: -math.inf if math.isnan(row["val_accuracy"]) else row["val_accuracy"])
+    panels = (
+        ("Loss (nats)", ("loss", "val_loss")),
+        ("Accuracy", ("accuracy", "val_accuracy")),
+        ("Learning rate", ("learning_rate",)),
+    )
+    labels = {"loss": "training", "val_loss": "validation", "learning_rate": None}
+    colors = {"loss": BLUE, "accuracy": BLUE, "val_loss": ORANGE, "val_accuracy": ORANGE, "learning_rate": BLACK}
+    with new_figure(path, 10, 3.9) as figure:
+        axes = figure.subplots(1, 3, width_ratios=(1, 1, 0.75))
+        for ax, (title, keys) in zip(axes, panels, strict=True):
+            for key in keys:
+                # A line of one epoch is invisible without its point; a hundred points hide the line.
+                marker = "o" if len(history) <= 30 else None
+                values = [row[key] for row in history]
+                ax.plot(epochs, values, color=colors[key], label=labels.get(key), marker=marker, markersize=3.5)
+            ax.set(title=title, xlabel="epoch", xlim=(0.5, epochs[-1] + 0.5))
+            ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+            _shade_phases(ax, history)
+        axes[1].axvline(best["epoch"], color=GREY, linestyle=":")
+        axes[0].axvline(best["epoch"], color=GREY, linestyle=":", label=f"best epoch: {best['epoch']}")
+        axes[1].plot(best["epoch"], best["val_accuracy"], "*", color=ORANGE, markersize=13, markeredgecolor="white")
+        axes[1].set_title(f"Accuracy (best validation {best['val_accuracy']:.2%})")
+        axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        if min(row["learning_rate"] for row in history) > 0:  # a cosine may end at exactly 0
+            axes[2].set_yscale("log")
+            axes[2].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes[2].yaxis.set_minor_formatter("")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+
+
+def _shade_phases(ax, history: list[dict]) -> None:
+    """Shade every second phase, and name in the legend each one that is shaded; a single phase stays plain."""
+    starts = [0] + [i for i, (a, b) in enumerate(pairwise(history), 1) if a["phase"] != b["phase"]]
+    spans = [*pairwise(starts), (starts[-1], len(history))]
+    shades = ("#DCE9F3", "#FFFFFF", "#F9EAD3", "#E3F1E4")
+    for i, (start, stop) in enumerate(spans):
+        if len(spans) > 1:
+            edges = history[start]["epoch"] - 0.5, history[stop - 1]["epoch"] + 0.5
+            ax.axvspan(*edges, facecolor=shades[i % 4], edgecolor=LIGHT_GREY, zorder=0, label=history[start]["phase"])
+
+
+def plot_confusion(confusion: Sequence[Sequence[int]], class_names: Sequence[str], path: str | Path) -> None:
+    """The confusion matrix in percent of each true class; with more than 20 classes in colours alone.
+
+    Args:
+        confusion: int [k, k], counts; rows are true classes, columns predicted ones.
+        class_names: k names.
+        path: the PNG to write, 1080 pixels wide and about as high; 1200 with more than 20 classes.
+    """
+    counts = np.asarray(confusion, np.float64)
+    k = len(counts)
+    totals = counts.sum(axis=1, keepdims=True)
+    percent = np.divide(100 * counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
+    with_numbers = k <= MOST_CLASSES_WITH_NUMBERS
+    title = "Confusion matrix (each row sums to 100%)"
+    if not with_numbers:
+        title += "\nlargest: " + _largest_confusions(percent, class_names)
+    size, font = (9, 12 if k <= 5 else 10 if k <= 10 else 7.5) if with_numbers else (10, max(4.5, 450 / k))
+    with new_figure(path, size, size * 0.93) as figure:
+        ax = figure.subplots()
+        sns.heatmap(
+            percent,
+            ax=ax,
+            norm=PowerNorm(0.5, vmin=0, vmax=100),  # square root: the few percent off the diagonal are the message
+            cmap="Blues",
+            annot=np.where(counts > 0, np.char.mod("%.1f", percent), "") if with_numbers else None,
+            fmt="",
+            annot_kws={"fontsize": font},
+            square=True,
+            linewidths=0.5 if with_numbers else 0,
+            linecolor=LIGHT_GREY,
+            xticklabels=class_names,
+            yticklabels=class_names,
+            cbar_kws={"label": "share of the true class (%), square-root scale", "shrink": 0.7, "pad": 0.02},
+        )
+        ax.set_facecolor("#F4E7D3")  # a class without examples: not a zero
+        ax.set(xlabel="predicted class", ylabel="true class")
+        ax.set_title(title)
+        ax.tick_params(axis="x", labelsize=font, length=0, rotation=90 if k > 10 else 45)
+        ax.tick_params(axis="y", labelsize=font, length=0, rotation=0)
+
+
+def _largest_confusions(percent: np.ndarray, class_names: Sequence[str], count: int = 3) -> str:
+    """The cells off the diagonal with the highest share, as text."""
+    off_diagonal = np.nan_to_num(percent - np.diag(np.diag(percent)))
+    cells = np.argsort(-off_diagonal, axis=None)[:count]
+    places = zip(*np.unravel_index(cells, percent.shape), strict=True)
+    return ", ".join(f"{class_names[i]} → {class_names[j]} {percent[i, j]:.0f}%" for i, j in places)
+
+
+def plot_reliability(bins: list[dict], ece: float, path: str | Path) -> None:
+    """Accuracy against confidence, and how many predictions have which confidence.
+
+    Args:
+        bins: rows of `reliability_bins`.
+        ece: expected calibration error, a fraction.
+        path: the PNG to write, 900 x 900 pixels.
+    """
+    filled = [row for row in bins if row["count"]]
+    total = sum(row["count"] for row in filled)
+    middles = [(row["low"] + row["high"]) / 2 for row in filled]
+    width = bins[0]["high"] - bins[0]["low"]
+    accuracy = [row["accuracy"] for row in filled]
+    gaps = [row["confidence"] - row["accuracy"] for row in filled]
+    with new_figure(path, 7.5, 7.5) as figure:
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        bars = {"width": width, "edgecolor": "white", "linewidth": 0.8}
+        top.bar(middles, accuracy, color=BLUE, label="accuracy", **bars)
+        gap_style = {"facecolor": to_rgba(ORANGE, 0.25), "edgecolor": ORANGE, "hatch": "////", "linewidth": 1.0}
+        top.bar(middles, gaps, width * 0.88, accuracy, label="gap to mean confidence", **gap_style)
+        top.plot([0, 1], [0, 1], "--", color=GREY, label="perfect calibration")
+        top.set(title=f"Calibration: expected calibration error {ece:.4f}", ylabel="accuracy", ylim=(0, 1))
+        top.legend(loc="upper left")
+        bottom.bar(middles, [row["count"] / total for row in filled], color=BLUE, **bars)
+        bottom.set(title=f"{total:,} predictions", xlabel="confidence", ylabel="share", xlim=(0, 1))
+        for axis in (top.yaxis, bottom.yaxis, bottom.xaxis):
+            axis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def plot_per_class(per_class: list[dict], path: str | Path) -> None:
+    """Accuracy (recall) and precision of each class, best first; with more than 40 classes, of both ends.
+
+    Args:
+        per_class: rows of `per_class_metrics`; classes without examples are left out.
+        path: the PNG to write, 1080 pixels wide.
+    """
+    rows = sorted((row for row in per_class if row["n"]), key=lambda row: row["accuracy"], reverse=True)
+    groups = [("Accuracy of each class", rows)]
+    if len(rows) > MOST_BARS:
+        groups = [(f"Best {ENDS} of {len(rows)} classes", rows[:ENDS]), (f"Worst {ENDS}", rows[-ENDS:])]
+    with new_figure(path, 9, 1.5 + 0.27 * len(groups[0][1])) as figure:
+        axes = np.atleast_1d(figure.subplots(1, len(groups), sharex=True))
+        for ax, (title, group) in zip(axes, groups, strict=True):
+            _draw_class_bars(ax, group)
+            ax.set_title(title)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=2)
+
+
+def _draw_class_bars(ax, rows: list[dict]) -> None:
+    names, accuracy = [row["name"] for row in rows], [row["accuracy"] for row in rows]
+    places = range(len(rows))
+    ax.barh(places, accuracy, color=BLUE, height=0.72, label="accuracy (recall): share of the class's images")
+    precise = [(row["precision"], i) for i, row in enumerate(rows) if row["precision"] is not None]
+    if precise:
+        label = "precision: share of its predictions"
+        ax.plot(*zip(*precise, strict=True), "D", color=AMBER, markeredgecolor="white", label=label)
+    for i, value in enumerate(accuracy):
+        ax.text(1.01, i, f"{value:.1%}", va="center_baseline", fontsize=9)
+    ax.set_yticks(places, names)
+    ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6))
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def plot_mistakes(
+    images: np.ndarray,
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    confidence: np.ndarray,
+    class_names: Sequence[str],
+    path: str | Path,
+    count: int = 25,
+) -> None:
+    """The most confident mistakes as a grid of images, five to a row.
+
+    Args:
+        images: uint8 [n, height, width, 1 or 3].
+        labels, predicted: int [n], true and predicted class.
+        confidence: float [n], probability of the predicted class, 0..1.
+        class_names: k names.
+        path: the PNG to write, 1080 pixels wide, 246 high for each row of images.
+        count: how many at most.
+    """
+    wrong = np.flatnonzero(np.asarray(labels) != np.asarray(predicted))
+    worst = wrong[np.argsort(-np.asarray(confidence)[wrong], kind="stable")][:count]
+    grid_rows = max(1, math.ceil(len(worst) / 5))
+    with new_figure(path, 9, 0.5 + 2.05 * grid_rows) as figure:
+        figure.suptitle(
+            f"The {len(worst)} most confident of {len(wrong):,} mistakes among {len(labels):,} images: true → predicted"
+            if len(worst)
+            else f"No mistakes among {len(labels):,} images"
+        )
+        axes = figure.subplots(grid_rows, 5, squeeze=False).ravel()
+        for ax in axes:
+            ax.axis("off")
+        for ax, i in zip(axes, worst, strict=False):
+            ax.imshow(images[i].squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            true, guess = _short(class_names[labels[i]]), _short(class_names[predicted[i]])
+            ax.set_title(f"{true} → {guess}\n{confidence[i]:.1%} sure", fontsize=8.5, loc="center", weight="normal")
+
+
+def _short(name: str, longest: int = 13) -> str:
+    """Two names of this length fit above an image."""
+    return name if len(name) <= longest else name[: longest - 1] + "…"
