@@ -4,6 +4,8 @@ import difflib
 import logging
 import os
 import re
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,8 +33,11 @@ def open_tfds(name: str, data_dir: Path, image_size: int | None = None) -> Sourc
     Raises:
         InputError: unknown name; not at hand and not to be downloaded; no (image, label) pairs; damaged files.
     """
-    builder = _prepared_builder(name, data_dir)
+    builder = _builder(name, data_dir)
+    # Before any download: 25 GB of COCO would be a high price for learning that it has no class labels.
     image_feature, label_feature = _supervised_features(builder, name)
+    if not builder.info.splits:  # they are known only when the data set is on the disk
+        _download(builder, name, data_dir)
     splits = builder.info.splits
     if "train" not in splits:
         raise InputError(f"{name}: expected a split named train, received {', '.join(splits) or 'none'}.")
@@ -73,27 +78,29 @@ def _import_tfds():
     return tfds
 
 
-def _prepared_builder(name: str, data_dir: Path):
+def _builder(name: str, data_dir: Path):
     tfds = _import_tfds()
     base = re.split(r"[/:]", name)[0]
     if base not in list_names() and not (data_dir / base).is_dir():  # a folder: the user's own TFDS data set
         raise _unknown_name(base, list_names())
     try:
-        builder = tfds.builder(name, data_dir=str(data_dir))
+        return tfds.builder(name, data_dir=str(data_dir))
     except Exception as error:  # TFDS raises many types for a wrong config, version or folder
         raise InputError(f"{name}: TFDS cannot open it in {data_dir}: {_first_line(error)}") from error
-    if builder.info.splits:  # known only when the data set is on the disk
-        return builder
-    with _quick_quiet_download(tfds):
+
+
+def _download(builder, name: str, data_dir: Path) -> None:
+    tfds = _import_tfds()
+    print(f"{name}: not in {data_dir}; downloading it with TFDS.", file=sys.stderr, flush=True)
+    with _quick_quiet_download(tfds), tempfile.TemporaryDirectory(prefix="tfds_download_") as download_dir:
         try:
-            builder.download_and_prepare()
+            builder.download_and_prepare(download_dir=download_dir)
         except Exception as error:  # no network, a server's answer, a missing extra package, a full disk, ...
             raise InputError(
                 f"{name}: not found in {data_dir}, and the download failed ({_cause(error)})."
                 " Pass --data-dir or set TFDS_DATA_DIR to a folder with the data prepared by TFDS,"
                 " or pass the path of an official archive or an image folder as --dataset."
             ) from error
-    return builder
 
 
 def _unknown_name(name: str, names: list[str]) -> InputError:

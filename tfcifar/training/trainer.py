@@ -73,10 +73,8 @@ def _open_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool)
                 "Give the same options, or another --run-dir."
             )
         return
-    write_json(
-        run_dir.environment,
-        describe_environment() | {"data": {"source": splits.source.name} | splits.checksums},
-    )
+    data = {"source": splits.source.name, "class_names": list(splits.class_names), **splits.checksums}
+    write_json(run_dir.environment, describe_environment() | {"data": data})
     write_text(run_dir.recipe, recipe.to_json())
 
 
