@@ -8,9 +8,9 @@ import hashlib
 import io
 import pickle
 import tarfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,40 +116,50 @@ def open_cifar(path: Path, image_size: int | None = None) -> Source:
         release, read = _open_archive(path)
     else:
         release, folder = _release_of_folder(path)
-        read = partial(_read_checked, folder, release.folder)
 
-    def load(names: tuple[str, ...]) -> Examples:
-        parts = [_parse(release, name, read(name), len(class_names)) for name in names]
+        def read(names: tuple[str, ...]) -> dict[str, bytes]:
+            return {name: _read_checked(folder, release.folder, name) for name in names}
+
+    def load(contents: dict[str, bytes]) -> Examples:
+        parts = [_parse(release, name, content, len(class_names)) for name, content in contents.items()]
         images = np.concatenate([part.images for part in parts])
         if image_size and image_size != 32:
             images = np.stack([fit_image(image, image_size, image_size) for image in images])
         return Examples(images, np.concatenate([part.labels for part in parts]))
 
-    class_names = _class_names(release, read(release.meta))
-    train = load(release.train)
+    contents = read((release.meta, *release.train))
+    class_names = _class_names(release, contents.pop(release.meta))
+    train = load(contents)
     return Source(
         name=release.dataset,
         class_names=class_names,
         image_shape=train.images.shape[1:],
         train=train,
         validation=None,
-        load_test=lambda: load((release.test,)),
+        load_test=lambda: load(read((release.test,))),
     )
 
 
-def _open_archive(path: Path) -> tuple[Release, Callable[[str], bytes]]:
+def _open_archive(path: Path) -> tuple[Release, Callable[[tuple[str, ...]], dict[str, bytes]]]:
     with path.open("rb") as file:
         received = hashlib.file_digest(file, "md5").hexdigest()
     release = next((known for known in RELEASES if MD5[known.archive] == received), None)
     if release is None:
         raise InputError(_mismatch(path.name, MD5.get(path.name, "of an official CIFAR archive"), received))
 
-    def read(name: str) -> bytes:
+    def read(names: tuple[str, ...]) -> dict[str, bytes]:
+        found = {}
         try:
             with tarfile.open(path) as archive:
-                return archive.extractfile(f"{release.folder}/{name}").read()
-        except (KeyError, AttributeError, tarfile.TarError, EOFError, OSError) as error:
-            raise InputError(f"{path}: cannot read {release.folder}/{name} in it: {error}.") from error
+                for member in archive:  # in one pass: going back means decompressing from the start again
+                    folder, _, name = member.name.rpartition("/")
+                    if folder == release.folder and name in names and member.isfile():
+                        found[name] = archive.extractfile(member).read()
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            raise InputError(f"{path}: not a readable archive: {error}.") from error
+        if missing := set(names) - set(found):
+            raise InputError(f"{path}: expected {release.folder}/{min(missing)} in it, received none.")
+        return {name: found[name] for name in names}
 
     return release, read
 

@@ -25,6 +25,4 @@ def standardize(mean, std) -> keras.layers.Layer:
 
 def imagenet_normalization(mode: str) -> keras.layers.Layer:
     """The normalization of a keras.applications backbone; `mode` as in its `preprocess_input`."""
-    return keras.layers.Rescaling(
-        **IMAGENET_NORMALIZATION[mode], dtype="float32", name="imagenet_normalization"
-    )
+    return keras.layers.Rescaling(**IMAGENET_NORMALIZATION[mode], dtype="float32", name="imagenet_normalization")

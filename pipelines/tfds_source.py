@@ -1,13 +1,13 @@
 """Images from TensorFlow Datasets (https://www.tensorflow.org/datasets): any set of (image, label) pairs."""
 
 import difflib
+import io
 import logging
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -92,9 +92,9 @@ def _builder(name: str, data_dir: Path):
 def _download(builder, name: str, data_dir: Path) -> None:
     tfds = _import_tfds()
     print(f"{name}: not in {data_dir}; downloading it with TFDS.", file=sys.stderr, flush=True)
-    with _quick_quiet_download(tfds), tempfile.TemporaryDirectory(prefix="tfds_download_") as download_dir:
+    with _quick_quiet_download(tfds), redirect_stdout(io.StringIO()):
         try:
-            builder.download_and_prepare(download_dir=download_dir)
+            builder.download_and_prepare()
         except Exception as error:  # no network, a server's answer, a missing extra package, a full disk, ...
             raise InputError(
                 f"{name}: not found in {data_dir}, and the download failed ({_cause(error)})."
@@ -118,15 +118,15 @@ def _quick_quiet_download(tfds):
     """TFDS asks ten times over 204 s (measured) before it believes that there is no network; here 3 times, ~1 s."""
     from tensorflow_datasets.core.download import downloader
 
-    retries, level = downloader.MAX_RETRIES, logging.getLogger("urllib3").level
+    retries = downloader.MAX_RETRIES
     downloader.MAX_RETRIES = 3
+    # Not set back below: the other files' download threads go on complaining after the first has failed.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     tfds.disable_progress_bar()
     try:
         yield
     finally:
         downloader.MAX_RETRIES = retries
-        logging.getLogger("urllib3").setLevel(level)
 
 
 def _supervised_features(builder, name: str):
@@ -210,7 +210,10 @@ def _check_count(builder, split: str, received: int, expected: int) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    """The part of a TensorFlow or TFDS message that says something to a user."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    text = re.sub(r"\{\{.*?\}\} |Failed to construct dataset .*?\}\": | \[Op:.*", "", text)
+    return text[:200].rstrip(" .")
 
 
 def _cause(error: Exception) -> str:

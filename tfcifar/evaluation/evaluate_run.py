@@ -4,16 +4,15 @@ import hashlib
 import json
 from datetime import UTC, datetime
 
-import keras
 import numpy as np
 
-import tfcifar.models.normalization  # noqa: F401 - registers the layer that saved models name
 from pipelines.datasets import make_eval_dataset
 from pipelines.errors import InputError
 from pipelines.splits import Splits, make_splits, open_test_split
 from tfcifar.evaluation.calibration import reliability_bins
 from tfcifar.evaluation.metrics import classification_metrics, softmax
 from tfcifar.models.complexity import count_macs
+from tfcifar.models.saved import load_model
 from tfcifar.recipe import load_json
 from tfcifar.reporting import figures
 from tfcifar.run_dir import RunDir, read_history, read_json, write_csv, write_json, write_whole
@@ -36,7 +35,7 @@ def evaluate_run(run_dir: RunDir) -> dict:
     source, data = open_recipe_source(recipe.data)
     splits = make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
     _check_same_data(run_dir, splits)
-    model = keras.saving.load_model(run_dir.model, compile=False, safe_mode=True)
+    model = load_model(run_dir.model)
     digest = hashlib.sha256(run_dir.model.read_bytes()).hexdigest()
 
     predictions = _recorded_predictions(run_dir, digest)

@@ -13,15 +13,14 @@ def plot_comparison(rows: list[dict], path: str | Path) -> None:
     """Accuracy of several runs as dots with 95% intervals, best first.
 
     Args:
-        rows: `name`, `accuracy` (fraction) and `accuracy_ci95` (its [low, high]) of each run.
+        rows: `name`, `accuracy` and the ends of its interval, `low` and `high` (fractions), of each run.
         path: the PNG to write, 1080 pixels wide.
     """
     rows = sorted(rows, key=lambda row: row["accuracy"], reverse=True)
     with new_figure(path, 9, 1.3 + 0.36 * len(rows)) as figure:
         ax = figure.subplots()
         for i, row in enumerate(rows):
-            low, high = row["accuracy_ci95"]
-            ax.plot([low, high], [i, i], color=BLUE, solid_capstyle="butt", linewidth=2.2)
+            ax.plot([row["low"], row["high"]], [i, i], color=BLUE, solid_capstyle="butt", linewidth=2.2)
             ax.plot(row["accuracy"], i, "o", color=BLUE, markersize=8, markeredgecolor="white")
             ax.text(1.01, i, f"{row['accuracy']:.2%}", va="center_baseline", transform=ax.get_yaxis_transform())
         ax.set_yticks(range(len(rows)), [row["name"] for row in rows])
@@ -50,7 +49,8 @@ def plot_all_curves(histories: dict[str, list[dict]], path: str | Path) -> None:
         for name in sorted(histories, key=best.get, reverse=True):
             epochs, accuracy = zip(*((row["epoch"], row["val_accuracy"]) for row in histories[name]), strict=True)
             marker = "o" if len(epochs) == 1 else None
-            ax.plot(epochs, accuracy, next(styles), linewidth=1.5, marker=marker, label=f"{name}: {best[name]:.2%}")
+            label = f"{name}: " + ("diverged" if best[name] == -math.inf else f"{best[name]:.2%}")
+            ax.plot(epochs, accuracy, next(styles), linewidth=1.5, marker=marker, label=label)
             late += [value for value in accuracy[len(accuracy) // 4 :] if not math.isnan(value)]
         if late and max(late) > min(late):
             # The steep first quarter would press the differences that remain into the top of the chart.

@@ -1,4 +1,4 @@
-"""Figures of one run, from plain data to PNG."""
+"""Every figure, from plain data to PNG: those of one run are made here, those of several in comparisons.py."""
 
 import math
 from collections.abc import Sequence
@@ -7,10 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import seaborn as sns
-from matplotlib.colors import PowerNorm, to_rgba
+from matplotlib.colors import PowerNorm
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
+from tfcifar.reporting.comparisons import plot_all_curves, plot_comparison
 from tfcifar.reporting.style import AMBER, BLACK, BLUE, GREY, LIGHT_GREY, ORANGE, new_figure
+
+__all__ = [
+    "plot_all_curves",
+    "plot_comparison",
+    "plot_confusion",
+    "plot_curves",
+    "plot_mistakes",
+    "plot_per_class",
+    "plot_reliability",
+]
 
 MOST_CLASSES_WITH_NUMBERS = 20  # beyond it, the numbers in a confusion matrix would be smaller than 7 points
 MOST_BARS = 40  # beyond it, only the two ends of the list of classes are shown
@@ -49,7 +60,7 @@ def plot_curves(history: list[dict], path: str | Path) -> None:
         axes[0].axvline(best["epoch"], color=GREY, linestyle=":", label=f"best epoch: {best['epoch']}")
         axes[1].plot(best["epoch"], best["val_accuracy"], "*", color=ORANGE, markersize=13, markeredgecolor="white")
         axes[1].set_title(f"Accuracy (best validation {best['val_accuracy']:.2%})")
-        axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes[1].yaxis.set_major_formatter(PercentFormatter(1))
         if min(row["learning_rate"] for row in history) > 0:  # a cosine may end at exactly 0
             axes[2].set_yscale("log")
             axes[2].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -83,7 +94,7 @@ def plot_confusion(confusion: Sequence[Sequence[int]], class_names: Sequence[str
     with_numbers = k <= MOST_CLASSES_WITH_NUMBERS
     title = "Confusion matrix (each row sums to 100%)"
     if not with_numbers:
-        title += "\nlargest: " + _largest_confusions(percent, class_names)
+        title += "\nlargest confusions: " + _largest_confusions(percent, class_names)
     size, font = (9, 12 if k <= 5 else 10 if k <= 10 else 7.5) if with_numbers else (10, max(4.5, 450 / k))
     with new_figure(path, size, size * 0.93) as figure:
         ax = figure.subplots()
@@ -105,16 +116,19 @@ def plot_confusion(confusion: Sequence[Sequence[int]], class_names: Sequence[str
         ax.set_facecolor("#F4E7D3")  # a class without examples: not a zero
         ax.set(xlabel="predicted class", ylabel="true class")
         ax.set_title(title)
-        ax.tick_params(axis="x", labelsize=font, length=0, rotation=90 if k > 10 else 45)
-        ax.tick_params(axis="y", labelsize=font, length=0, rotation=0)
+        ax.tick_params(labelsize=font, length=0)
+        ax.tick_params(axis="y", rotation=0)
+        angle, align = (90, "center") if k > 10 else (45, "top")
+        for label in ax.get_xticklabels():
+            label.set(rotation=angle, ha="right", va=align, rotation_mode="anchor")
 
 
 def _largest_confusions(percent: np.ndarray, class_names: Sequence[str], count: int = 3) -> str:
     """The cells off the diagonal with the highest share, as text."""
     off_diagonal = np.nan_to_num(percent - np.diag(np.diag(percent)))
-    cells = np.argsort(-off_diagonal, axis=None)[:count]
-    places = zip(*np.unravel_index(cells, percent.shape), strict=True)
-    return ", ".join(f"{class_names[i]} → {class_names[j]} {percent[i, j]:.0f}%" for i, j in places)
+    cells = np.argsort(-off_diagonal, axis=None, kind="stable")[:count]
+    places = [(i, j) for i, j in zip(*np.unravel_index(cells, percent.shape), strict=True) if off_diagonal[i, j] > 0]
+    return ", ".join(f"{class_names[i]} → {class_names[j]} {percent[i, j]:.0f}%" for i, j in places) or "none"
 
 
 def plot_reliability(bins: list[dict], ece: float, path: str | Path) -> None:
@@ -135,8 +149,10 @@ def plot_reliability(bins: list[dict], ece: float, path: str | Path) -> None:
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         bars = {"width": width, "edgecolor": "white", "linewidth": 0.8}
         top.bar(middles, accuracy, color=BLUE, label="accuracy", **bars)
-        gap_style = {"facecolor": to_rgba(ORANGE, 0.25), "edgecolor": ORANGE, "hatch": "////", "linewidth": 1.0}
+        gap_style = {"facecolor": "#F5D6C2", "edgecolor": ORANGE, "hatch": "////", "linewidth": 1.0}
         top.bar(middles, gaps, width * 0.88, accuracy, label="gap to mean confidence", **gap_style)
+        # Says which end of the gap is the accuracy: the lower one where the model is too confident.
+        top.hlines(accuracy, [row["low"] for row in filled], [row["high"] for row in filled], color=BLACK)
         top.plot([0, 1], [0, 1], "--", color=GREY, label="perfect calibration")
         top.set(title=f"Calibration: expected calibration error {ece:.4f}", ylabel="accuracy", ylim=(0, 1))
         top.legend(loc="upper left")

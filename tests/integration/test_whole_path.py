@@ -1,0 +1,91 @@
+"""From the command line to figures, on generated images."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.integration.commands import SMOKE, error_lines, run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A smoke run, trained and evaluated by one command."""
+    run_dir = tmp_path_factory.mktemp("runs") / "smoke"
+    completed = run(*SMOKE, "--run-dir", run_dir)
+    return run_dir, completed.stdout
+
+
+def test_one_command_leaves_everything_that_a_run_promises(finished):
+    run_dir, stdout = finished
+    for name in ("recipe.json", "environment.json", "history.csv", "timing.json", "model.keras", "metrics.json",
+                 "per_class.csv", "predictions.npz", "test_openings.jsonl"):  # fmt: skip
+        assert (run_dir / name).is_file(), name
+    assert {path.name for path in (run_dir / "figures").iterdir()} == {
+        "curves.png", "confusion_matrix.png", "reliability.png", "per_class.png", "mistakes.png",
+    }  # fmt: skip
+    assert list((run_dir / "tensorboard").rglob("events.out.tfevents.*"))
+    assert not list(run_dir.rglob("*.tmp*"))
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    assert f"{metrics['accuracy']:.2%}" in stdout
+    assert "waited for data" in stdout
+    environment = json.loads((run_dir / "environment.json").read_text())
+    assert environment["command"].startswith("python -m tfcifar.train --recipe smoke")
+    assert environment["data"]["train"].startswith("sha256:")
+
+
+def test_metrics_are_those_of_the_recorded_predictions(finished):
+    run_dir, _ = finished
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    with np.load(run_dir / "predictions.npz") as predictions:
+        correct = predictions["test_logits"].argmax(1) == predictions["test_labels"]
+        validation = predictions["validation_logits"].argmax(1) == predictions["validation_labels"]
+    assert metrics["accuracy"] == correct.mean()
+    best = max(float(row["val_accuracy"]) for row in csv.DictReader((run_dir / "history.csv").open()))
+    assert validation.mean() == pytest.approx(best, abs=1e-6)  # model.keras is the best epoch, as saved and reloaded
+
+
+def test_evaluating_again_does_not_open_the_test_split_again(finished):
+    run_dir, _ = finished
+    run("tfcifar.evaluate", run_dir)
+    assert len((run_dir / "test_openings.jsonl").read_text().splitlines()) == 1
+
+
+def test_predict_names_classes_of_images_of_any_size(finished, tmp_path):
+    run_dir, _ = finished
+    Image.new("L", (50, 41), 128).save(tmp_path / "grey.png")
+    Image.new("RGBA", (16, 16), (255, 0, 0, 128)).save(tmp_path / "red.png")
+    completed = run("tfcifar.predict", run_dir, tmp_path / "grey.png", tmp_path / "red.png", "--top", 10, "--json")
+    rows = [json.loads(line) for line in completed.stdout.splitlines()]
+    assert [row["image"] for row in rows] == [str(tmp_path / "grey.png"), str(tmp_path / "red.png")]
+    for row in rows:
+        assert sum(each["probability"] for each in row["classes"]) == pytest.approx(1)
+    (tmp_path / "text.png").write_text("not an image")
+    assert len(error_lines(run("tfcifar.predict", run_dir, tmp_path / "text.png", expect=2))) == 1
+
+
+def test_a_taken_run_directory_is_refused_and_a_changed_recipe_is_not_resumed(finished):
+    run_dir, _ = finished
+    (taken,) = error_lines(run(*SMOKE, "--run-dir", run_dir, expect=2))
+    assert "--resume" in taken
+    (changed,) = error_lines(run(*SMOKE, "--run-dir", run_dir, "--resume", "--set", "batch_size=50", expect=2))
+    assert "batch_size" in changed
+
+
+def test_report_puts_runs_next_to_each_other_with_a_paired_test(finished, tmp_path):
+    run_dir, _ = finished
+    other = tmp_path / "other"
+    run(*SMOKE, "--run-dir", other, "--seed", 1, "--set", "epochs=1")
+    completed = run("tfcifar.report", run_dir, other, "--output", tmp_path / "report")
+    assert "not significant" in completed.stdout or "significant" in completed.stdout
+    assert "95% interval (paired bootstrap)" in completed.stdout
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"report.md", "comparison.png", "curves.png"}
+
+
+def test_report_refuses_a_run_that_is_not_evaluated(tmp_path):
+    run(*SMOKE, "--run-dir", tmp_path / "run", "--set", "epochs=1", "--no-evaluate")
+    assert not (tmp_path / "run" / "test_openings.jsonl").exists()
+    (line,) = error_lines(run("tfcifar.report", tmp_path / "run", expect=2))
+    assert "tfcifar.evaluate" in line

@@ -1,0 +1,53 @@
+"""Rules that keep the product honest, checked over the whole tree."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tfcifar.reporting.results import FIGURES, README, RESULTS, readme_table
+from tfcifar.run_dir import read_json
+
+PROJECT = Path(__file__).parents[1]
+SOURCES = [
+    path for package in ("pipelines", "tfcifar", "tuner", "export") for path in (PROJECT / package).rglob("*.py")
+]
+
+
+def test_only_evaluation_opens_the_test_split():
+    callers = {path.name for path in SOURCES if re.search(r"\b(open_test_split|load_test)\(", path.read_text())}
+    assert callers == {"splits.py", "evaluate_run.py"} | {
+        path.name for path in SOURCES if "def load_test" in path.read_text()
+    }
+
+
+def test_nothing_unpickles_but_the_reader_of_official_batches():
+    users = {
+        path.name
+        for path in SOURCES
+        if re.search(r"\bimport pickle\b|allow_pickle=True|\beval\(|\bexec\(", path.read_text())
+    }
+    assert users == {"cifar_archives.py"}
+
+
+@pytest.mark.skipif(not (PROJECT / ".git").exists(), reason="not a git checkout")
+def test_no_tracked_file_is_over_10_mb_or_shows_data_set_images():
+    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    files = [PROJECT / name for name in tracked if name and (PROJECT / name).is_file()]
+    assert not [path for path in files if path.stat().st_size > 10_000_000]
+    pictures = {path.name for path in files if path.is_relative_to(RESULTS) and path.suffix == ".png"}
+    assert pictures <= set(FIGURES) - {"mistakes.png"}
+
+
+def test_the_readme_table_is_the_one_that_the_summary_gives():
+    assert readme_table(read_json(RESULTS / "summary.json")) in README.read_text()
+
+
+def test_packages_import_downwards_only():
+    for path in (PROJECT / "pipelines").rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) (tfcifar|tuner|export)\b", path.read_text(), re.MULTILINE), path
+    for path in (PROJECT / "tfcifar").rglob("*.py"):
+        assert not re.search(r"^\s*(from|import) (tuner|export)\b", path.read_text(), re.MULTILINE), path

@@ -1,0 +1,20 @@
+"""Loading a model.keras without running anything that it might carry."""
+
+from pathlib import Path
+
+import keras
+
+import tfcifar.models.normalization  # noqa: F401 - registers the layer that saved models name
+from pipelines.errors import InputError
+
+
+def load_model(path: Path) -> keras.Model:
+    """The model in `path`, for inference. Safe mode: Keras refuses files with pickled functions (Lambda layers).
+
+    Raises:
+        InputError: not a Keras file, incomplete, or one that safe mode refuses.
+    """
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise InputError(f"{path}: cannot be loaded as a .keras model: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,45 @@
+"""Evaluated runs next to each other: a table, paired tests and figures; and the official results on record."""
+
+import argparse
+from pathlib import Path
+
+from tfcifar.cli import run
+
+EPILOG = """examples:
+  python -m tfcifar.report runs/level_1-cpu-seed0 runs/level_2-cpu-seed0
+  python -m tfcifar.report runs/level_2-cpu-seed* --record level_2      # for results/ and the README"""
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tfcifar.report",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run_dir", type=Path, nargs="+", metavar="RUN_DIR", help="evaluated by tfcifar.evaluate")
+    parser.add_argument("--output", type=Path, default=Path("runs/report"), metavar="FOLDER",
+                        help="for report.md and its figures (default runs/report)")  # fmt: skip
+    parser.add_argument("--record", metavar="NAME",
+                        help="record these runs (one recipe, several seeds) as an official result in results/")  # fmt: skip
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    from tfcifar.reporting.results import record, update_readme
+    from tfcifar.reporting.run_report import load_run, write_comparison
+
+    runs = [load_run(path) for path in args.run_dir]
+    if args.record:
+        entry = record(args.record, runs)
+        update_readme()
+        spread = "" if entry["std"] is None else f" +- {entry['std']:.4f}"
+        print(f"recorded {args.record}: test accuracy {entry['value']:.4f}{spread} (n={entry['n']}) in results/")
+    else:
+        print(write_comparison(runs, args.output))
+        print(f"report: {args.output / 'report.md'}")
+
+
+if __name__ == "__main__":
+    run(main)
