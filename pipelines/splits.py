@@ -79,12 +79,12 @@ def make_splits(
     return Splits(source, train, validation, checksums, mean, std)
 
 
-def open_test_split(source: Source, *_split_options) -> tuple[Examples, str]:
+def open_test_split(source: Source) -> tuple[Examples, str]:
     """Read the test split: (examples, checksum). Only `tfcifar.evaluate` and the export verification call this,
     and record that they did.
 
     It is the source's own test part, or else the TEST_FRACTION that `make_splits` never lets into train or
-    validation. The other arguments of `make_splits` may be passed as well, and change nothing.
+    validation. No argument of `make_splits` changes it.
     """
     _, held_out = _without_test(source) if source.load_test is None else (None, source.load_test())
     check_labels(held_out.labels, len(source.class_names), f"{source.name} test")

@@ -138,7 +138,7 @@ def _supervised_features(builder, name: str):
         if isinstance(image, tfds.features.Image) and isinstance(label, tfds.features.ClassLabel):
             if image.np_dtype != np.uint8 or image.shape[-1] not in (1, 3):
                 raise InputError(
-                    f"{name}: expected uint8 images with 1 or 3 channels, received {image.np_dtype.__name__}"
+                    f"{name}: expected uint8 images with 1 or 3 channels, received {np.dtype(image.np_dtype)}"
                     f" {image.shape}."
                 )
             return image, label

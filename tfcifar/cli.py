@@ -1,16 +1,23 @@
-"""What all entry points share: one line and exit code 2 for bad input."""
+"""What all entry points share: one line and exit code 2 for bad input, and a quiet start of TensorFlow."""
 
 import os
+import re
 import sys
+import tempfile
 from collections.abc import Callable
 
 from pipelines.errors import InputError
 
+# Lines that TensorFlow's C++ side writes at every start, before its own log level counts.
+GREETING = re.compile(
+    r"WARNING: All log messages before absl::InitializeLog|"
+    r"[IWE]\d{4} .*(oneDNN custom operations|cudart_stub|cuInit|cpu_feature_guard)|"
+    r"To enable the following instructions"
+)
+
 
 def run(main: Callable[[], None]) -> None:
     """Call `main`; turn InputError into one line on stderr and exit code 2, Ctrl-C into exit code 130."""
-    # TensorFlow's C++ start-up notes would bury the lines meant for the user; its errors still show.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         main()
     except InputError as error:
@@ -19,3 +26,25 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("\ninterrupted; --resume continues a training run from its last whole epoch", file=sys.stderr)
         sys.exit(130)
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow and look for GPUs, without the greeting that would bury the lines meant for the user.
+
+    Whatever else is written to stderr meanwhile is passed on.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with tempfile.TemporaryFile() as written:
+        stderr = os.dup(2)
+        os.dup2(written.fileno(), 2)  # C++ writes to the file descriptor, not to sys.stderr
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices("GPU")
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            written.seek(0)
+            for line in written.read().decode(errors="replace").splitlines():
+                if not GREETING.match(line):
+                    print(line, file=sys.stderr)

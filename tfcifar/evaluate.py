@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tfcifar.cli import run
+from tfcifar.cli import run, start_tensorflow
 from tfcifar.run_dir import RunDir
 
 EPILOG = """example:
@@ -33,7 +33,9 @@ def evaluate_and_print(run_dir: RunDir) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    for run_dir in [RunDir.existing(path) for path in args.run_dir]:
+    run_dirs = [RunDir.existing(path) for path in args.run_dir]
+    start_tensorflow()
+    for run_dir in run_dirs:
         evaluate_and_print(run_dir)
 
 

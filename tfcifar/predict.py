@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from tfcifar.cli import run
+from tfcifar.cli import run, start_tensorflow
 
 EPILOG = """example:
   python -m tfcifar.predict runs/level_2-cpu-seed0 cat.png ship.jpg --top 3"""
@@ -37,7 +37,8 @@ def predict(run_dir: Path, images: list[str], top: int) -> list[dict]:
     from tfcifar.run_dir import RunDir, read_json
 
     run_files = RunDir.existing(run_dir)
-    pictures = [read_image(image) for image in images]  # before the model: a wrong path should fail at once
+    pictures = [read_image(image) for image in images]  # before TensorFlow: a wrong path should fail at once
+    start_tensorflow()
 
     import numpy as np
 

@@ -25,7 +25,9 @@ def _check(condition: bool, what: str, expected: str, received) -> None:
 class Data:
     dataset: str = "cifar10"  # a TFDS name, "synthetic", or the path of an archive or image folder
     data_dir: str | None = None  # where TFDS looks; None: TFDS_DATA_DIR, then ~/tensorflow_datasets
-    image_size: int | None = None  # only for sources of mixed sizes, and for the synthetic one
+    image_size: int | None = (
+        None  # bring every image to this size; None: the data set's own (mixed sizes: their median)
+    )
     validation_fraction: float = 0.1
     split_seed: int = 0  # not the run's seed: every run sees the same split
     train_on_validation: bool = False  # final models only, with the recipe already fixed

@@ -21,7 +21,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("runs/report"), metavar="FOLDER",
                         help="for report.md and its figures (default runs/report)")  # fmt: skip
     parser.add_argument("--record", metavar="NAME",
-                        help="record these runs (one recipe, several seeds) as an official result in results/")  # fmt: skip
+                        help="put these runs (one recipe, several seeds) on record in results/")  # fmt: skip
     return parser.parse_args(argv)
 
 

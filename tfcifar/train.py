@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
+from pipelines.errors import unknown
 from tfcifar import recipes
-from tfcifar.cli import run
+from tfcifar.cli import run, start_tensorflow
 from tfcifar.models import MODELS
 
 EPILOG = """example:
@@ -47,22 +48,20 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
+    if args.model not in (None, "list", *MODELS):
+        raise unknown("--model", args.model, MODELS)
+    start_tensorflow()
     if args.model == "list":
         from tfcifar.models.complexity import print_models
 
-        return print_models()
-    if args.model is not None and args.model not in MODELS:
-        from pipelines.errors import unknown
-
-        raise unknown("--model", args.model, MODELS)
-
+        print_models()
+        return
     from tfcifar.runs import recipe_from_arguments, run_recipe
 
     recipe = recipe_from_arguments(args)
     for seed in args.seed:
         run_dir = args.run_dir or Path("runs") / f"{recipe.name}-seed{seed}"
         run_recipe(recipe.replace(seed=seed), run_dir, resume=args.resume, evaluate=not args.no_evaluate)
-    return None
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ def write_dataset(data_dir, images=None, labels=(0, 1, 1), splits=("train", "tes
         VERSION = tfds.core.Version("1.0.0")
 
         def _info(self):
-            return self.dataset_info_from_configs(
-                features=tfds.features.FeaturesDict(features), supervised_keys=("image", "label")
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features), supervised_keys=("image", "label")
             )
 
         def _split_generators(self, dl_manager):

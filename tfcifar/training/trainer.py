@@ -36,6 +36,7 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
         InputError: `run_dir` is taken and `resume` is off, or it holds another recipe, or a damaged checkpoint.
     """
     _open_run_dir(recipe, splits, run_dir, resume)
+    keras.utils.clear_session(free_memory=True)  # of the seed before, where one process trains several
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()

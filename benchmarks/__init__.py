@@ -1,0 +1,1 @@
+"""Speed and accuracy bands. Never in unit tests."""
