@@ -16,7 +16,7 @@ def get_recipe() -> Recipe:
         model=Model("mobilenet_v2", weights="imagenet", image_size=96, dropout=0.2),
         augment=Augment(flip="random", crop_padding=4, erasing_probability=0.25, label_smoothing=0.1),
         transfer=Transfer(head_epochs=1, head_learning_rate=1e-3),
-        optimizer=Optimizer("adamw", learning_rate=1e-3, weight_decay=0.02, clip_norm=5.0, ema_decay=0.998),
+        optimizer=Optimizer("adamw", learning_rate=5e-4, weight_decay=0.02, clip_norm=5.0, ema_decay=0.998),
         schedule=Schedule("cosine", warmup_epochs=1),
         epochs=10,
         batch_size=64,  # larger batches are no faster here: depthwise kernels are bound by memory
