@@ -22,13 +22,13 @@ def residual_block(x, filters: int, name: str):
     return layers.ReLU(name=f"{name}_relu2")(x)
 
 
-def stage(x, filters: int, first: bool, name: str):
-    """One residual block; every stage but the first halves the size before it, by max-pooling.
+def stage(x, filters: int, halve: bool, name: str):
+    """One residual block, at half the size of what comes in if `halve`, by max-pooling.
 
     Max-pooling keeps the strongest response of each 2x2 patch, where a strided convolution would throw three
     quarters of the positions away unseen.
     """
-    if not first:
+    if halve:
         x = layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(x)
     return residual_block(x, filters, f"{name}_block")
 
@@ -38,13 +38,16 @@ def residual_cnn(
 ) -> keras.Model:
     """Images [n, h, w, 3] in 0..255 -> float32 logits [n, num_classes].
 
+    At 32 px the stages run at 16, 16, 8 and 4 px: only the stem works at full size, where a convolution of 64
+    channels costs as much as all of a later stage and is bound by memory besides.
+
     The head sees both the maximum of each feature (is it anywhere?) and its average (how much of it?).
     """
     inputs = keras.Input(image_shape, name="images")
     x = standardize(mean, std)(inputs)
     x = layers.ReLU(name="stem_relu")(conv_norm(x, widths[0], 3, "stem"))
     for index, filters in enumerate(widths, start=1):
-        x = stage(x, filters, first=index == 1, name=f"stage{index}")
+        x = stage(x, filters, halve=index != 2, name=f"stage{index}")
     x = layers.Concatenate(name="pool")(
         [layers.GlobalMaxPooling2D(name="max_pool")(x), layers.GlobalAveragePooling2D(name="average_pool")(x)]
     )
