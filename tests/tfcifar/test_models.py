@@ -1,0 +1,268 @@
+"""Every model of the table builds, counts, saves and loads; backbones compute what keras.applications computes."""
+
+import os
+import zipfile
+from functools import cache
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from pipelines.errors import InputError
+from tfcifar.models import MODELS, build_model
+from tfcifar.models.complexity import count_macs
+from tfcifar.models.saved import load_model
+from tfcifar.models.transfer import backbone_of, set_trainable_share
+from tfcifar.recipe import Model
+
+MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)
+BACKBONES = {
+    "resnet50": (keras.applications.ResNet50, keras.applications.resnet50.preprocess_input),
+    "mobilenet_v2": (keras.applications.MobileNetV2, keras.applications.mobilenet_v2.preprocess_input),
+}
+MOBILENET_V2_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+REAL_WEIGHTS = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models" / MOBILENET_V2_FILE
+
+
+@cache
+def make(name: str, image_shape=(32, 32, 3), num_classes=3, size=32) -> keras.Model:
+    """Shared between tests, which must leave it as it is."""
+    config = Model(name, image_size=size if MODELS[name].pretrained else None, dropout=0.2)
+    return build_model(config, image_shape, num_classes, MEAN, STD)
+
+
+def images(image_shape, count=2) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, *image_shape)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("image_shape", "num_classes"), [((32, 32, 3), 3), ((28, 20, 3), 100)])
+@pytest.mark.parametrize("name", MODELS)
+def test_each_model_gives_float32_logits_for_any_image_shape_and_classes(name, image_shape, num_classes):
+    model = make(name, image_shape, num_classes)
+    logits = model(images(image_shape))
+    assert logits.shape == (2, num_classes)
+    assert logits.dtype == "float32"
+    assert np.isfinite(logits).all()
+    # Logits: no softmax at the end.
+    assert model.layers[-1].activation is keras.activations.linear
+    np.testing.assert_array_equal(model(images(image_shape).astype("float32")), logits)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_model_saves_and_loads_with_equal_outputs(tmp_path, name):
+    model = make(name)
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(images((32, 32, 3))), model(images((32, 32, 3))))
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "residual_cnn"])
+def test_own_models_give_float32_logits_under_mixed_precision(name):
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    model = build_model(Model(name, widths=(8, 16)), (16, 16, 3), 3, MEAN, STD)
+    assert model(images((16, 16, 3))).dtype == "float32"
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+
+
+def test_own_models_normalize_with_the_statistics_of_the_data():
+    layer = make("small_cnn").get_layer("standardize")
+    pixels = np.array([[[[255.0, 0.0, 51.0]]]], "float32")
+    expected = [(1.0 - 0.5) / 0.25, (0.0 - 0.4) / 0.2, (0.2 - 0.3) / 0.3]
+    np.testing.assert_allclose(layer(pixels)[0, 0, 0], expected, rtol=1e-5)
+
+
+# Of the tables of keras.io/api/applications, less the classifier of 1,000 classes.
+@pytest.mark.parametrize(("name", "parameters"), [("mobilenet_v2", 2_257_984), ("resnet50", 23_587_712)])
+def test_backbones_have_the_published_number_of_parameters(name, parameters):
+    assert backbone_of(make(name)).count_params() == parameters
+
+
+# MobileNetV2: Sandler et al. 2018, table 4. ResNet50: He et al. 2015, table 1, says 3.8 G; counted exactly, 3.86 G.
+@pytest.mark.parametrize(("name", "macs"), [("mobilenet_v2", 300e6), ("resnet50", 3.86e9)])
+def test_backbones_have_the_published_number_of_macs_at_224_pixels(name, macs):
+    assert count_macs(make(name, size=224)) == pytest.approx(macs, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "macs"),
+    [
+        (layers.Conv2D(8, 3, padding="same"), (6, 5, 4), 6 * 5 * 8 * 3 * 3 * 4),
+        (layers.Conv2D(8, 3, strides=2), (7, 7, 4), 3 * 3 * 8 * 3 * 3 * 4),
+        (layers.Conv2D(8, 3, padding="same", groups=2), (6, 5, 4), 6 * 5 * 8 * 3 * 3 * 2),
+        (layers.DepthwiseConv2D(3, padding="same"), (6, 5, 4), 6 * 5 * 3 * 3 * 4),
+        (layers.SeparableConv2D(8, 3, padding="same"), (6, 5, 4), 6 * 5 * (3 * 3 * 4 + 4 * 8)),
+        (layers.Dense(7), (5,), 5 * 7),
+        (layers.Dense(7), (11, 5), 11 * 5 * 7),
+        (layers.BatchNormalization(), (6, 5, 4), 0),
+    ],
+)
+def test_macs_of_a_layer_match_the_hand_computed_ones(layer, shape, macs):
+    inputs = keras.Input(shape)
+    inner = keras.Model(inputs, layer(inputs))
+    assert count_macs(inner) == macs
+    assert count_macs(keras.Sequential([keras.Input(shape), inner])) == macs
+
+
+def random_backbone(application, size: int) -> keras.Model:
+    """With statistics that are neither 0 nor 1, so that a swap of weights shows."""
+    rng = np.random.default_rng(1)
+    backbone = application(include_top=False, weights=None, input_shape=(size, size, 3))
+    for weight in backbone.weights:
+        if weight.name in ("gamma", "moving_variance"):
+            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+        if weight.name in ("beta", "moving_mean"):
+            weight.assign(rng.normal(0, 0.2, weight.shape))
+    return backbone
+
+
+def features(model: keras.Model, batch) -> np.ndarray:
+    return np.asarray(keras.Model(model.input, model.get_layer("pool").output)(batch))
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_weights_file_gives_the_features_of_keras_own_preprocessing_and_backbone(tmp_path, name):
+    """Fixes the order of colours, the scale, and which weight goes where."""
+    application, preprocess_input = BACKBONES[name]
+    backbone = random_backbone(application, 64)
+    backbone.save_weights(tmp_path / "backbone.weights.h5")
+    batch = images((64, 64, 3))
+    expected = np.asarray(backbone(preprocess_input(batch.astype("float32")))).mean((1, 2))
+
+    config = Model(name, weights=str(tmp_path / "backbone.weights.h5"), image_size=64)
+    found = features(build_model(config, (64, 64, 3), 10, MEAN, STD), batch)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.skipif(not REAL_WEIGHTS.is_file(), reason=f"KERAS_HOME holds no models/{MOBILENET_V2_FILE}")
+def test_imagenet_weights_of_the_cache_serve_96_pixels():
+    batch = images((96, 96, 3))
+    backbone = keras.applications.MobileNetV2(include_top=False, weights=str(REAL_WEIGHTS), input_shape=(96, 96, 3))
+    preprocessed = keras.applications.mobilenet_v2.preprocess_input(batch.astype("float32"))
+    expected = np.asarray(backbone(preprocessed)).mean((1, 2))
+
+    model = build_model(Model("mobilenet_v2", weights="imagenet", image_size=96), (96, 96, 3), 10, MEAN, STD)
+    np.testing.assert_allclose(features(model, batch), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_smaller_images_are_upscaled_bilinearly_inside_the_model():
+    model = make("mobilenet_v2", image_shape=(28, 20, 3), size=32)
+    ramp = np.broadcast_to(np.arange(20, dtype="float32")[:, None], (1, 28, 20, 3))
+    row = np.asarray(model.get_layer("upscale")(ramp))[0, 0, :, 0]
+    # Half-pixel centres, clamped at the border, as in PyTorch's interpolate(align_corners=False).
+    expected = np.clip((np.arange(32) + 0.5) * 20 / 32 - 0.5, 0, 19)
+    np.testing.assert_allclose(row, expected, atol=1e-4)
+
+
+def test_a_missing_weights_file_is_named():
+    with pytest.raises(InputError, match=r"weights: expected .* of mobilenet_v2, found no file at nowhere.h5"):
+        build_model(Model("mobilenet_v2", weights="nowhere.h5", image_size=32), (32, 32, 3), 3, MEAN, STD)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+def test_weights_of_another_backbone_are_refused(tmp_path):
+    path = tmp_path / "other.weights.h5"
+    make("small_cnn").save_weights(path)
+    with pytest.raises(InputError, match="does not fit mobilenet_v2"):
+        build_model(Model("mobilenet_v2", weights=str(path), image_size=32), (32, 32, 3), 3, MEAN, STD)
+
+
+@pytest.mark.xfail(strict=True, raises=OSError, reason="transfer.py turns only ValueError into InputError")
+def test_a_file_that_holds_no_weights_is_refused(tmp_path):
+    path = tmp_path / "page.h5"
+    path.write_text("<html>not found</html>")
+    with pytest.raises(InputError, match=r"page.h5"):
+        build_model(Model("mobilenet_v2", weights=str(path), image_size=32), (32, 32, 3), 3, MEAN, STD)
+
+
+@pytest.fixture(scope="module")
+def mobilenet() -> keras.Model:
+    """One that tests may freeze and thaw."""
+    return build_model(Model("mobilenet_v2", image_size=32), (32, 32, 3), 3, MEAN, STD)
+
+
+def training_layers(model) -> list[bool]:
+    return [layer.trainable for layer in backbone_of(model).layers]
+
+
+def test_share_0_trains_the_head_alone(mobilenet):
+    set_trainable_share(mobilenet, 0.0)
+    assert [weight.path for weight in mobilenet.trainable_weights] == ["logits/kernel", "logits/bias"]
+
+
+def test_a_share_trains_the_top_of_the_backbone(mobilenet):
+    set_trainable_share(mobilenet, 0.25)
+    training = training_layers(mobilenet)
+    assert sum(training) == pytest.approx(0.25 * len(training), abs=1)
+    assert training == sorted(training)  # frozen ones first
+
+
+@pytest.mark.xfail(strict=True, reason="transfer.py: backbone.trainable = True does not thaw layers frozen one by one")
+def test_share_1_trains_everything_whatever_was_frozen_before(mobilenet):
+    set_trainable_share(mobilenet, 1.0)
+    everything = len(mobilenet.trainable_weights)
+    set_trainable_share(mobilenet, 0.0)
+    set_trainable_share(mobilenet, 0.3)
+    set_trainable_share(mobilenet, 1.0)
+    assert all(training_layers(mobilenet))
+    assert len(mobilenet.trainable_weights) == everything
+
+
+def test_frozen_normalization_keeps_its_statistics_while_the_head_trains(mobilenet):
+    set_trainable_share(mobilenet, 0.0)
+    statistics = [weight for weight in backbone_of(mobilenet).weights if "moving" in weight.name]
+    before = [weight.numpy() for weight in statistics]
+    mobilenet(images((32, 32, 3)), training=True)
+    for weight, value in zip(statistics, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), value)
+
+
+def test_a_model_that_carries_code_is_refused_and_runs_none(tmp_path):
+    marker = tmp_path / "was_here"
+    touch = f"__import__('pathlib').Path({str(marker)!r}).touch()"
+    inputs = keras.Input((4,))
+    hostile = keras.Model(inputs, layers.Lambda(eval(f"lambda x: ({touch}, x)[1]"), output_shape=(4,))(inputs))
+    hostile.save(tmp_path / "hostile.keras")
+    marker.unlink(missing_ok=True)
+    with pytest.raises(InputError, match=r"hostile.keras: cannot be loaded"):
+        load_model(tmp_path / "hostile.keras")
+    assert not marker.exists()
+
+
+def truncate(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def flip_a_byte_of_the_weights(data: bytes) -> bytes:
+    place = data.index(b"\x89HDF") + 3000
+    return data[:place] + bytes([data[place] ^ 255]) + data[place + 1 :]
+
+
+def no_zip(data: bytes) -> bytes:
+    return b"not a model"
+
+
+BAD_ZIP_PASSES = pytest.mark.xfail(
+    strict=True, raises=zipfile.BadZipFile, reason="saved.py does not turn BadZipFile into InputError"
+)
+
+
+@pytest.mark.parametrize("damage", [truncate, pytest.param(flip_a_byte_of_the_weights, marks=BAD_ZIP_PASSES), no_zip])
+def test_a_damaged_model_file_is_named(tmp_path, damage):
+    path = tmp_path / "model.keras"
+    make("small_cnn").save(path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match=r"model.keras: cannot be loaded"):
+        load_model(path)
+
+
+def test_a_missing_model_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere.keras: cannot be loaded"):
+        load_model(tmp_path / "nowhere.keras")
+
+
+def test_a_saved_model_holds_no_pickle(tmp_path):
+    make("small_cnn").save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as file:
+        assert sorted(file.namelist()) == ["config.json", "metadata.json", "model.weights.h5"]

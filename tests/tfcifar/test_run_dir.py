@@ -1,0 +1,66 @@
+"""Files of a run appear whole or not at all."""
+
+import pytest
+
+from pipelines.errors import InputError
+from tfcifar.run_dir import RunDir, read_history, read_json, write_csv, write_json, write_text, write_whole
+
+
+def test_a_written_file_is_the_only_one_there(tmp_path):
+    write_text(tmp_path / "new" / "note.txt", "čau")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["note.txt"]
+    assert (tmp_path / "new" / "note.txt").read_bytes() == "čau".encode()
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_text("old")
+
+    def write_half(temporary):
+        temporary.write_text("ne")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(path, write_half)
+    assert [each.name for each in tmp_path.iterdir()] == ["model.keras"]
+    assert path.read_text() == "old"
+
+
+def test_the_temporary_file_keeps_the_suffix_and_the_folder(tmp_path):
+    seen = []
+    write_whole(tmp_path / "model.keras", lambda temporary: (seen.append(temporary), temporary.touch()))
+    assert seen[0].suffix == ".keras"
+    assert seen[0].parent == tmp_path
+
+
+def test_json_goes_there_and_back(tmp_path):
+    value = {"accuracy": 0.5, "names": ["a", "b"], "none": None}
+    write_json(tmp_path / "value.json", value)
+    assert read_json(tmp_path / "value.json") == value
+
+
+def test_a_number_that_json_lacks_is_refused_and_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "value.json", {"loss": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_history_comes_back_with_whole_epochs_text_phases_and_exact_numbers(tmp_path):
+    rows = [
+        {"epoch": 1, "phase": "head", "learning_rate": 0.1 + 0.2, "val_accuracy": 1.0},
+        {"epoch": 2, "phase": "fine-tune top 30%", "learning_rate": 1e-45, "val_accuracy": 0.0},
+    ]
+    write_csv(tmp_path / "history.csv", rows)
+    back = read_history(tmp_path / "history.csv")
+    assert back == rows
+    assert [type(value) for value in back[0].values()] == [int, str, float, float]
+
+
+def test_a_run_without_recipe_or_without_model_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(InputError, match=r"with recipe.json"):
+        RunDir.existing(tmp_path)
+    (tmp_path / "recipe.json").touch()
+    with pytest.raises(InputError, match=r"no model.keras yet; finish it with tfcifar.train --resume"):
+        RunDir.existing(tmp_path)
+    (tmp_path / "model.keras").touch()
+    assert RunDir.existing(tmp_path).name == tmp_path.name
