@@ -9,23 +9,36 @@ from pipelines.errors import InputError
 
 
 def override(config, assignments: list[str]):
-    """Return `config` with each `path=value` of `assignments` applied, in order.
+    """Return `config` with every `path=value` of `assignments` applied; the last one of a path counts.
 
-    Values are read by the field's type: int, float, bool (true/false), str, `none` where the field admits
-    None, and comma-separated lists for tuples ("64,128,256").
+    All are applied at once, so that fields that only fit together can be changed together. Values are read by
+    the field's type: int, float, bool (true/false), str, `none` where the field admits None, and comma-separated
+    lists for tuples ("64,128,256").
 
     Raises:
-        InputError: no such field, or a value of another type.
+        InputError: no such field, a value of another type, or one that the configuration refuses.
     """
+    changes: dict = {}
     for assignment in assignments:
         path, separator, text = assignment.partition("=")
         if not separator:
             raise InputError(f"--set {assignment}: expected FIELD=VALUE, for example optimizer.learning_rate=0.05.")
-        config = _set(config, path.strip().split("."), text.strip(), assignment, prefix="")
-    return config
+        _read(config, path.strip().split("."), text.strip(), assignment, changes)
+    return _apply(config, changes)
 
 
-def _set(config, keys: list[str], text: str, assignment: str, prefix: str):
+def _apply(config, changes: dict):
+    return dataclasses.replace(
+        config,
+        **{
+            key: _apply(getattr(config, key), value) if isinstance(value, dict) else value
+            for key, value in changes.items()
+        },
+    )
+
+
+def _read(config, keys: list[str], text: str, assignment: str, changes: dict, prefix: str = "") -> None:
+    """Put the value that `assignment` gives into `changes`, a dict nested like `config`."""
     key, *rest = keys
     fields = [field.name for field in dataclasses.fields(config)]
     if key not in fields:
@@ -38,15 +51,15 @@ def _set(config, keys: list[str], text: str, assignment: str, prefix: str):
         if not rest:
             inner = ", ".join(field.name for field in dataclasses.fields(value))
             raise InputError(f"--set {assignment}: {prefix}{key} is a group; set one of its fields: {inner}.")
-        return dataclasses.replace(config, **{key: _set(value, rest, text, assignment, f"{prefix}{key}.")})
+        _read(value, rest, text, assignment, changes.setdefault(key, {}), f"{prefix}{key}.")
+        return
     if rest:
         raise InputError(f"--set {assignment}: {prefix}{key} is a value and has no field {rest[0]}.")
     hint = typing.get_type_hints(type(config))[key]
     try:
-        parsed = parse(text, hint)
+        changes[key] = parse(text, hint)
     except ValueError:
         raise InputError(f"--set {assignment}: expected {describe(hint)}, received {text!r}.") from None
-    return dataclasses.replace(config, **{key: parsed})
 
 
 def parse(text: str, hint):
@@ -64,6 +77,19 @@ def parse(text: str, hint):
             raise ValueError(text)
         return text.lower() == "true"
     return hint(text)
+
+
+def matches(value, hint) -> bool:
+    """Whether `value` is of the type `hint`; a whole number serves as a float."""
+    if _is_union(hint):
+        return any(
+            value is None if option is type(None) else matches(value, option) for option in typing.get_args(hint)
+        )
+    if typing.get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(matches(item, typing.get_args(hint)[0]) for item in value)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)
 
 
 def describe(hint) -> str:

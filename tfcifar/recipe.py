@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from pipelines.augment_config import Augment
 from pipelines.errors import InputError, unknown
 from tfcifar.models import MODELS
+from tfcifar.overrides import describe, matches
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "one_cycle", "stages")
@@ -63,6 +65,13 @@ class Model:
             self.image_size,
         )
         _check(not (pretrained and self.widths), "model.widths", f"none for {self.name}", self.widths)
+        _check(all(width >= 1 for width in self.widths), "model.widths", "channels, each at least 1", self.widths)
+        _check(
+            self.image_size is None or 32 <= self.image_size <= 1024,
+            "model.image_size",
+            "32 to 1024 pixels",
+            self.image_size,
+        )
 
 
 @dataclass(frozen=True)
@@ -77,8 +86,10 @@ class Optimizer:
     def __post_init__(self):
         if self.name not in OPTIMIZERS:
             raise unknown("optimizer.name", self.name, OPTIMIZERS)
-        _check(self.learning_rate > 0, "optimizer.learning_rate", "a number above 0", self.learning_rate)
-        _check(self.weight_decay >= 0, "optimizer.weight_decay", "a number of at least 0", self.weight_decay)
+        _check(
+            0 < self.learning_rate < math.inf, "optimizer.learning_rate", "a finite number above 0", self.learning_rate
+        )
+        _check(0 <= self.weight_decay < math.inf, "optimizer.weight_decay", "a number of at least 0", self.weight_decay)
         _check(0 <= self.momentum < 1, "optimizer.momentum", "a number from 0 up to 1", self.momentum)
         _check(
             self.clip_norm is None or self.clip_norm > 0,
@@ -165,7 +176,7 @@ class Recipe:
     transfer: Transfer = field(default_factory=Transfer)
     labels: str = "one_hot"  # integer: sparse cross-entropy; no MixUp, CutMix or label smoothing
     mixed_precision: str = "auto"
-    early_stopping_patience: int | None = None  # epochs without a better validation accuracy
+    early_stopping_patience: int | None = None  # epochs of the main phase without a better validation accuracy
     seed: int = 0
     deterministic: bool = False
 
@@ -173,6 +184,8 @@ class Recipe:
         _check(self.epochs >= 1, "epochs", "at least 1", self.epochs)
         _check(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
         _check(self.seed >= 0, "seed", "at least 0", self.seed)
+        patience = self.early_stopping_patience
+        _check(patience is None or patience >= 1, "early_stopping_patience", "at least 1, or none", patience)
         if self.mixed_precision not in PRECISIONS:
             raise unknown("mixed_precision", self.mixed_precision, PRECISIONS)
         if self.labels not in LABELS:
@@ -236,18 +249,21 @@ def load_json(path: Path) -> Recipe:
 def _build(kind, values: dict, where: str):
     _check(isinstance(values, dict), where, "a group of fields", values)
     hints = typing.get_type_hints(kind)
-    for key in values:
+    fields = {}
+    for key, value in values.items():
         if key not in hints:
             raise unknown(where, key, hints)
-    converted = {
-        key: _build(hints[key], value, f"{where}.{key}")
-        if dataclasses.is_dataclass(hints[key])
-        else tuple(value)
-        if isinstance(value, list)
-        else value
-        for key, value in values.items()
-    }
-    try:
-        return kind(**converted)
-    except TypeError as error:
-        raise InputError(f"{where}: {error}.") from None
+        if dataclasses.is_dataclass(hints[key]):
+            fields[key] = _build(hints[key], value, f"{where}.{key}")
+        else:
+            fields[key] = tuple(value) if isinstance(value, list) else value
+            _check(matches(fields[key], hints[key]), f"{where}.{key}", describe(hints[key]), value)
+    missing = [
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.name not in fields
+        and field.default is dataclasses.MISSING
+        and field.default_factory is dataclasses.MISSING
+    ]
+    _check(not missing, where, f"the fields {', '.join(missing)}", list(fields))
+    return kind(**fields)

@@ -30,7 +30,9 @@ def recipe_from_arguments(args) -> Recipe:
         recipe = recipe.replace(data=dataclasses.replace(recipe.data, dataset=args.dataset, fallback=None))
     if args.data_dir:
         recipe = recipe.replace(data=dataclasses.replace(recipe.data, data_dir=args.data_dir))
-    return override(recipe.replace(deterministic=args.deterministic), args.set)
+    if args.deterministic:
+        recipe = recipe.replace(deterministic=True)
+    return override(recipe, args.set)
 
 
 def with_model(recipe: Recipe, name: str) -> Recipe:
@@ -60,6 +62,9 @@ def run_recipe(recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bo
     """Train `recipe` into `run_dir`; then, if asked, open the test split and print the result table."""
     from tfcifar.training.trainer import train
 
+    if evaluate:
+        from tfcifar.evaluate import evaluate_and_print  # now: what is broken should fail before hours of training
+
     source, data = open_recipe_source(recipe.data)
     recipe = recipe.replace(data=data)
     splits = make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
@@ -77,6 +82,4 @@ def run_recipe(recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bo
         flush=True,
     )
     if evaluate:
-        from tfcifar.evaluate import evaluate_and_print
-
         evaluate_and_print(RunDir(run_dir))

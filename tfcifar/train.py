@@ -31,7 +31,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--dataset", metavar="NAME|PATH",
                         help="a TFDS name, synthetic, an official CIFAR archive, or an image folder")  # fmt: skip
     parser.add_argument("--data-dir", metavar="FOLDER", help="where TFDS looks; default TFDS_DATA_DIR")
-    parser.add_argument("--seed", type=int, nargs="+", default=[0], metavar="N", help="one run for each (default 0)")
+    parser.add_argument("--seed", type=int, nargs="+", metavar="N", help="one run for each (default: the recipe's, 0)")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
                         help="override a field of the recipe, for example optimizer.learning_rate=0.05")  # fmt: skip
     parser.add_argument("--run-dir", type=Path, metavar="FOLDER", help="default: runs/RECIPE-seedN")
@@ -41,7 +41,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.model != "list" and args.level is None and args.recipe is None:
         parser.error("one of --level, --recipe is required")
-    if args.run_dir and len(args.seed) > 1:
+    if args.run_dir and len(args.seed or []) > 1:
         parser.error("--run-dir takes one --seed; without it every seed has its own folder under runs/")
     return args
 
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     from tfcifar.runs import recipe_from_arguments, run_recipe
 
     recipe = recipe_from_arguments(args)
-    for seed in args.seed:
+    for seed in args.seed or [recipe.seed]:
         run_dir = args.run_dir or Path("runs") / f"{recipe.name}-seed{seed}"
         run_recipe(recipe.replace(seed=seed), run_dir, resume=args.resume, evaluate=not args.no_evaluate)
 

@@ -131,13 +131,11 @@ def test_each_seed_is_a_run_of_its_own(recipes_run):
     assert [recipe.seed for recipe in recipes_run] == [3, 5]
 
 
-@pytest.mark.xfail(strict=True, reason="train.py: --seed defaults to 0 and is applied after --set")
 def test_a_seed_set_as_a_field_is_used(recipes_run):
     train.main(["--recipe", "smoke", "--preset", "cpu", "--set", "seed=7"])
     assert recipes_run[0].seed == 7
 
 
-@pytest.mark.xfail(strict=True, reason="train.py, runs.py: defaults of --seed and --deterministic replace the file's")
 def test_the_recipe_file_of_a_run_repeats_that_run(recipes_run, tmp_path):
     from tfcifar import recipes
 

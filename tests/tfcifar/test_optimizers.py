@@ -88,12 +88,7 @@ def test_the_weights_of_a_model_that_decay_are_its_kernels():
     assert changed == {"stage1_conv1/kernel", "stage1_conv2/kernel", "logits/kernel"}
 
 
-ADAMW_REFUSES_NONE = "optimizers.py passes weight_decay=None, which keras.optimizers.AdamW refuses"
-
-
-@pytest.mark.parametrize(
-    "name", ["sgd", "adam", pytest.param("adamw", marks=pytest.mark.xfail(strict=True, reason=ADAMW_REFUSES_NONE))]
-)
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
 def test_each_optimizer_builds_without_decay_and_clipping(name):
     (found,) = after_steps(optimizer(name=name, learning_rate=0.1), [variable("kernel")], [[np.zeros_like(W0)]])
     np.testing.assert_array_equal(found, W0)

@@ -137,7 +137,6 @@ def test_run_settings_out_of_range_are_refused(changes):
         make(**changes)
 
 
-@pytest.mark.xfail(strict=True, reason="recipe.py accepts it, and should_stop_early fails after the first epoch")
 @pytest.mark.parametrize("patience", [0, -1])
 def test_a_patience_of_no_epochs_is_refused(patience):
     with pytest.raises(InputError, match="early_stopping_patience"):

@@ -1,5 +1,6 @@
 """Loading a model.keras without running anything that it might carry."""
 
+import zipfile
 from pathlib import Path
 
 import keras
@@ -16,5 +17,5 @@ def load_model(path: Path) -> keras.Model:
     """
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError) as error:
+    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: cannot be loaded as a .keras model: {str(error).splitlines()[0]}") from error

@@ -73,10 +73,11 @@ def set_trainable_share(model: keras.Model, share: float) -> None:
     Frozen BatchNorm layers run on their moving statistics.
     """
     backbone = backbone_of(model)
-    backbone.trainable = share > 0
+    backbone.trainable = True
     frozen = round((1 - share) * len(backbone.layers))
-    for layer in backbone.layers[:frozen]:
-        layer.trainable = False
+    # Each layer by itself: setting the backbone's flag to what it already is reaches none of its layers.
+    for index, layer in enumerate(backbone.layers):
+        layer.trainable = index >= frozen
 
 
 def _with_fused_normalization(backbone: keras.Model) -> keras.Model:
@@ -99,7 +100,7 @@ def _pretrained_weights(application, weights: str, name: str) -> list:
     # At 224 px, whatever size is trained at: that file serves all sizes, and is the one that most caches hold.
     try:
         return application(include_top=False, weights=weights, input_shape=(224, 224, 3)).get_weights()
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise InputError(
             f"weights: {weights} does not fit {name} without its top: {str(error).splitlines()[0]}"
         ) from None

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from tfcifar.run_dir import RunDir, write_csv, write_whole
 from tfcifar.training.checkpoint import save_state, state_variables
-from tfcifar.training.phases import Phase
+from tfcifar.training.phases import HEAD, Phase
 
 
 @dataclass
@@ -19,12 +19,10 @@ class RunState:
 
     history: rows of history.csv. They hold no times, so that equal runs have equal files.
     seconds: of each epoch: training, waiting for data within it, and all with validation and saving.
-    phase: the name of the phase whose optimizer the checkpoint holds, or None.
     """
 
     history: list[dict] = field(default_factory=list)
     seconds: list[dict] = field(default_factory=list)
-    phase: str | None = None
 
     @property
     def epoch(self) -> int:
@@ -34,9 +32,19 @@ class RunState:
 class EndOfEpoch(keras.callbacks.Callback):
     """Validate (with the averaged weights if there are any), keep the best model, log, stop early, save the state."""
 
-    def __init__(self, run_dir: RunDir, state: RunState, plain_model, val_ds, choose_best: bool, patience: int | None):
+    def __init__(
+        self,
+        run_dir: RunDir,
+        phase: Phase,
+        state: RunState,
+        plain_model,
+        val_ds,
+        choose_best: bool,
+        patience: int | None,
+    ):
         super().__init__()
-        self.run_dir, self.state, self.plain_model, self.val_ds = run_dir, state, plain_model, val_ds
+        self.run_dir, self.phase, self.state = run_dir, phase, state
+        self.plain_model, self.val_ds = plain_model, val_ds
         self.choose_best, self.patience = choose_best, patience
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -69,17 +77,17 @@ class EndOfEpoch(keras.callbacks.Callback):
         logs.update({f"val_{name}": value for name, value in validation.items()})  # TensorBoard reads them here
         return {
             "epoch": epoch + 1,
-            "phase": self.state.phase,
+            "phase": self.phase.name,
             "learning_rate": float(self.model.optimizer.learning_rate),
             **{name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")},
         }
 
 
 def should_stop_early(history: list[dict], patience: int | None) -> bool:
-    """Whether the last `patience` epochs brought no better validation accuracy than one before them."""
-    if patience is None or len(history) <= patience:
+    """Whether the last `patience` epochs after the head phase brought no better validation accuracy."""
+    accuracies = [row["val_accuracy"] for row in history if row["phase"] != HEAD]
+    if patience is None or len(accuracies) <= patience:
         return False
-    accuracies = [row["val_accuracy"] for row in history]
     return max(accuracies[-patience:]) <= max(accuracies[:-patience])
 
 

@@ -3,7 +3,7 @@
 import keras
 
 from tfcifar.recipe import Recipe
-from tfcifar.training.phases import Phase
+from tfcifar.training.phases import HEAD, Phase
 from tfcifar.training.schedules import schedule_for
 
 
@@ -12,14 +12,12 @@ def make_optimizer(recipe: Recipe, phase: Phase, steps_per_epoch: int) -> keras.
     config = recipe.optimizer
     learning_rate = schedule_for(recipe, phase, steps_per_epoch)
     common = {"weight_decay": config.weight_decay or None, "global_clipnorm": config.clip_norm}
-    if phase.name == "head":
+    if phase.name == HEAD:
         optimizer = keras.optimizers.Adam(learning_rate, **common)
     elif config.name == "sgd":
         optimizer = keras.optimizers.SGD(learning_rate, momentum=config.momentum, nesterov=True, **common)
-    else:  # with decoupled decay, Adam and AdamW differ in the name alone
-        optimizer = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[config.name](
-            learning_rate, **common
-        )
+    else:  # "adam" or "adamw": Keras' Adam decouples weight decay too, and takes none where AdamW insists on some
+        optimizer = keras.optimizers.Adam(learning_rate, **common)
     if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     return optimizer

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from tfcifar.models import MODELS
 from tfcifar.recipe import Recipe
 
+HEAD = "head"  # the name of the phase in which the backbone is frozen
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -21,7 +23,7 @@ def phases_of(recipe: Recipe) -> list[Phase]:
     if not MODELS[recipe.model.name].pretrained:
         return [Phase("train", 0, recipe.epochs, 1.0)]
     transfer = recipe.transfer
-    phases = [Phase("head", 0, transfer.head_epochs, 0.0)] if transfer.head_epochs else []
+    phases = [Phase(HEAD, 0, transfer.head_epochs, 0.0)] if transfer.head_epochs else []
     first = transfer.head_epochs
     last_of_all = transfer.head_epochs + recipe.epochs
     for step, share in enumerate(transfer.unfreeze, start=1):

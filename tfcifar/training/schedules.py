@@ -7,7 +7,7 @@ from keras import ops
 from keras.optimizers import schedules
 
 from tfcifar.recipe import Recipe
-from tfcifar.training.phases import Phase
+from tfcifar.training.phases import HEAD, Phase
 
 
 @keras.saving.register_keras_serializable(package="tfcifar")
@@ -69,7 +69,7 @@ def main_schedule(recipe: Recipe, steps_per_epoch: int):
 
 def schedule_for(recipe: Recipe, phase: Phase, steps_per_epoch: int):
     """The learning rate of `phase`, by the step of its own optimizer."""
-    if phase.name == "head":
+    if phase.name == HEAD:
         return recipe.transfer.head_learning_rate
     first_step = (phase.first_epoch - recipe.transfer.head_epochs) * steps_per_epoch
     schedule = main_schedule(recipe, steps_per_epoch)

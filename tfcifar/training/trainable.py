@@ -3,6 +3,7 @@
 import time
 
 import keras
+import tensorflow as tf
 
 from pipelines.augment import augment_batch
 from pipelines.augment_config import Augment
@@ -13,18 +14,22 @@ class TrainableModel(keras.Model):
     """Wraps a functional model, sharing its layers; a batch is what `pipelines.datasets` yields."""
 
     @classmethod
-    def wrap(cls, model: keras.Model, device_augment: Augment | None, average: WeightAverage | None):
+    def wrap(
+        cls, model: keras.Model, device_augment: Augment | None, average: WeightAverage | None, integer_labels: bool
+    ):
         """`device_augment`: what is still to be done to a batch, or None where the input chain has done it."""
-        trainable = cls(inputs=model.inputs, outputs=model.outputs, name=f"{model.name}_training")
+        trainable = cls(inputs=model.input, outputs=model.output, name=f"{model.name}_training")
         trainable.device_augment = device_augment
         trainable.average = average
+        trainable.integer_labels = integer_labels
         trainable.data_wait_seconds = 0.0
         return trainable
 
     def train_step(self, batch):
         if self.device_augment is not None:
             images, labels, example_ids, epoch, seed = batch
-            batch = augment_batch(images, labels, example_ids, epoch, seed, self.device_augment)
+            images, labels = augment_batch(images, labels, example_ids, epoch, seed, self.device_augment)
+            batch = images, tf.argmax(labels, axis=-1) if self.integer_labels else labels
         logs = super().train_step(batch)
         if self.average is not None:
             self.average.update()

@@ -48,7 +48,7 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
     average = WeightAverage(model.weights, decay) if decay else None
     # On a CPU the input chain augments while the last step still computes; a GPU does it in the step itself.
     device_augment = recipe.augment if capability is not None else None
-    trainable = TrainableModel.wrap(model, device_augment, average)
+    trainable = TrainableModel.wrap(model, device_augment, average, integer_labels=recipe.labels == "integer")
 
     saved = read_header(run_dir.checkpoints) if resume else None
     state = RunState(**saved) if saved else RunState()
@@ -89,19 +89,18 @@ def _run_phase(
         set_trainable_share(model, phase.trainable_share)
     steps = steps_per_epoch(splits.train, recipe.batch_size)
     optimizer = make_optimizer(recipe, phase, steps)
-    integer_labels = recipe.labels == "integer"
+    integer_labels = trainable.integer_labels
     loss = keras.losses.SparseCategoricalCrossentropy if integer_labels else keras.losses.CategoricalCrossentropy
     on_device = trainable.device_augment is not None
     # jit_compile: XLA is 2 to 5 times slower than the CPU's own kernels; on a GPU Keras decides.
     trainable.compile(
         optimizer, loss(from_logits=True), metrics=["accuracy"], jit_compile="auto" if on_device else False
     )
-    optimizer.build(trainable.trainable_variables)
+    trainable.optimizer.build(trainable.trainable_variables)  # compile may have wrapped it, for float16
     if state.epoch:
         # A phase starts with a fresh optimizer; a resumed one with the optimizer that it had.
-        names = ["model", "average"] + ["optimizer"] * (state.phase == phase.name)
+        names = ["model", "average"] + ["optimizer"] * (state.epoch > phase.first_epoch)
         restore_state(run_dir.checkpoints, {name: state_variables(trainable)[name] for name in names})
-    state.phase = phase.name
     if should_stop_early(state.history, recipe.early_stopping_patience):
         return
 
@@ -120,7 +119,7 @@ def _run_phase(
     val_ds = make_eval_dataset(splits.validation, splits.num_classes, integer_labels=integer_labels)
     choose_best = not recipe.data.train_on_validation
     callbacks = [
-        EndOfEpoch(run_dir, state, model, val_ds, choose_best, recipe.early_stopping_patience),
+        EndOfEpoch(run_dir, phase, state, model, val_ds, choose_best, recipe.early_stopping_patience),
         Progress(steps, recipe.batch_size, phases_of(recipe)[-1].last_epoch, phase),
         keras.callbacks.TensorBoard(str(run_dir.tensorboard), write_graph=False),
     ]

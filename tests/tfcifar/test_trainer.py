@@ -1,0 +1,113 @@
+"""Training as a whole, on a handful of generated images in this process."""
+
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipelines.augment_config import Augment
+from pipelines.datasets import make_train_dataset
+from pipelines.sources import Examples, Source
+from pipelines.splits import make_splits
+from tfcifar.models import build_model
+from tfcifar.recipe import Model, Recipe
+from tfcifar.run_dir import RunDir, read_history
+from tfcifar.training import callbacks
+from tfcifar.training.trainable import TrainableModel
+from tfcifar.training.trainer import train
+from tfcifar.training.weight_average import WeightAverage
+
+AUGMENT = Augment(flip="random", crop_padding=1)
+
+
+@pytest.fixture(scope="module")
+def splits():
+    random = np.random.RandomState(0)
+    labels = np.arange(60, dtype=np.int64) % 3
+    images = random.randint(0, 100, (60, 8, 8, 3)).astype(np.uint8)
+    images[np.arange(60), :, :, labels] += 100
+    return make_splits(Source("colours", ("red", "green", "blue"), (8, 8, 3), Examples(images, labels), None, None))
+
+
+def recipe(**changes) -> Recipe:
+    tiny = Recipe("tiny", Model("small_cnn", dropout=0.2, widths=(4,)), epochs=2, batch_size=15, augment=AUGMENT)
+    return tiny.replace(mixed_precision="float32").replace(**changes)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_an_interrupted_run_resumes_in_every_number_format(splits, tmp_path, monkeypatch, precision):
+    """float16 wraps the optimizer in one that scales the loss, whose variables belong to the checkpoint too."""
+    run_dir = RunDir(tmp_path / "run")
+    save_state = callbacks.save_state
+
+    def save_and_be_interrupted(*arguments):
+        save_state(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(callbacks, "save_state", save_and_be_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(mixed_precision=precision), splits, run_dir)
+    monkeypatch.setattr(callbacks, "save_state", save_state)
+    train(recipe(mixed_precision=precision), splits, run_dir, resume=True)
+    assert [row["epoch"] for row in read_history(run_dir.history)] == [1, 2]
+
+
+@pytest.mark.parametrize("integer_labels", [False, True])
+def test_augmentation_on_the_device_trains_like_augmentation_in_the_chain(splits, integer_labels):
+    weights = []
+    for on_device in (False, True):
+        keras.utils.set_random_seed(0)
+        model = build_model(Model("small_cnn", widths=(4,)), (8, 8, 3), 3, splits.mean, splits.std)
+        trainable = TrainableModel.wrap(model, AUGMENT if on_device else None, None, integer_labels)
+        loss = keras.losses.SparseCategoricalCrossentropy if integer_labels else keras.losses.CategoricalCrossentropy
+        trainable.compile(keras.optimizers.SGD(0.1), loss(from_logits=True), jit_compile=False)
+        batches = make_train_dataset(splits.train, 3, AUGMENT, 15, 7, 0, 1, integer_labels, augment_on_device=on_device)
+        trainable.fit(batches, steps_per_epoch=3, shuffle=False, verbose=0)
+        weights.append(model.get_weights())
+    for in_chain, on_device in zip(*weights, strict=True):
+        np.testing.assert_allclose(in_chain, on_device, atol=1e-5)
+
+
+def test_time_spent_waiting_for_data_is_counted(splits):
+    def slow_batches():
+        for _ in range(3):
+            time.sleep(0.1)
+            yield np.zeros((4, 8, 8, 3), "float32"), np.eye(3, dtype="float32")[[0, 1, 2, 0]]
+
+    signature = (tf.TensorSpec((4, 8, 8, 3)), tf.TensorSpec((4, 3)))
+    model = build_model(Model("small_cnn", widths=(4,)), (8, 8, 3), 3, splits.mean, splits.std)
+    trainable = TrainableModel.wrap(model, None, None, integer_labels=False)
+    trainable.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=False)
+    ds = tf.data.Dataset.from_generator(slow_batches, output_signature=signature)
+    trainable.fit(ds, steps_per_epoch=3, verbose=0)
+    assert 0.2 < trainable.data_wait_seconds < 2
+
+
+def test_the_average_follows_the_training_steps(splits):
+    model = build_model(Model("small_cnn", widths=(4,)), (8, 8, 3), 3, splits.mean, splits.std)
+    average = WeightAverage(model.weights, decay=0.5)
+    trainable = TrainableModel.wrap(model, None, average, integer_labels=False)
+    trainable.compile(
+        keras.optimizers.SGD(0.1), keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=False
+    )
+    before = [weight.numpy() for weight in model.weights]
+    batches = make_train_dataset(splits.train, 3, AUGMENT, 15, 7, 0, 1)
+    trainable.fit(batches, steps_per_epoch=1, shuffle=False, verbose=0)
+    decay = 2 / 11  # after one step the warm-up (1 + 1) / (10 + 1) is below 0.5
+    for old, new, averaged in zip(before, model.weights, average.averages, strict=True):
+        np.testing.assert_allclose(averaged, decay * old + (1 - decay) * new.numpy(), atol=1e-6)
+
+
+def test_a_model_trained_on_validation_data_too_is_the_last_one_not_the_best(splits, tmp_path):
+    from tfcifar.models.saved import load_model
+    from tfcifar.recipe import Data
+
+    everything = make_splits(splits.source, train_on_validation=True)
+    assert len(everything.train) == len(splits.train) + len(splits.validation)
+    run_dir = RunDir(tmp_path / "run")
+    train(recipe(data=Data(train_on_validation=True)), everything, run_dir)
+    with np.load(run_dir.checkpoints / "state-0002.npz") as state:
+        last = state["model/00000"]
+    np.testing.assert_array_equal(load_model(run_dir.model).variables[0].numpy(), last)
