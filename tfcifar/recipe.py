@@ -27,9 +27,7 @@ def _check(condition: bool, what: str, expected: str, received) -> None:
 class Data:
     dataset: str = "cifar10"  # a TFDS name, "synthetic", or the path of an archive or image folder
     data_dir: str | None = None  # where TFDS looks; None: TFDS_DATA_DIR, then ~/tensorflow_datasets
-    image_size: int | None = (
-        None  # bring every image to this size; None: the data set's own (mixed sizes: their median)
-    )
+    image_size: int | None = None  # bring every image to this size; None: the data set's own, or the median
     validation_fraction: float = 0.1
     split_seed: int = 0  # not the run's seed: every run sees the same split
     train_on_validation: bool = False  # final models only, with the recipe already fixed

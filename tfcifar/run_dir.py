@@ -29,12 +29,12 @@ class RunDir:
 
     @classmethod
     def existing(cls, path: str | Path) -> "RunDir":
-        """A run directory that holds a trained model. Raises InputError where there is none."""
+        """A run directory whose training has ended. Raises InputError for any other."""
         run_dir = cls(path)
         if not run_dir.recipe.is_file():
             raise InputError(f"run directory: expected one made by tfcifar.train (with recipe.json), received {path}.")
-        if not run_dir.model.is_file():
-            raise InputError(f"run directory: {path} holds no model.keras yet; finish it with tfcifar.train --resume.")
+        if not run_dir.timing.is_file():  # the last file that training writes
+            raise InputError(f"run directory: {path} is not trained to its end; finish it with tfcifar.train --resume.")
         return run_dir
 
     @property

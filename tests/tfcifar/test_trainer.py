@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from pipelines.augment_config import Augment
 from pipelines.datasets import make_train_dataset
+from pipelines.errors import InputError
 from pipelines.sources import Examples, Source
 from pipelines.splits import make_splits
 from tfcifar.models import build_model
@@ -52,6 +53,25 @@ def test_an_interrupted_run_resumes_in_every_number_format(splits, tmp_path, mon
     monkeypatch.setattr(callbacks, "save_state", save_state)
     train(recipe(mixed_precision=precision), splits, run_dir, resume=True)
     assert [row["epoch"] for row in read_history(run_dir.history)] == [1, 2]
+
+
+def test_a_run_is_not_continued_on_other_data(splits, tmp_path):
+    train(recipe(epochs=1), splits, RunDir(tmp_path / "run"))
+    other = make_splits(splits.source, split_seed=1)
+    with pytest.raises(InputError, match="the train split is not the one"):
+        train(recipe(epochs=1), other, RunDir(tmp_path / "run"), resume=True)
+
+
+def test_a_run_is_not_judged_before_its_end(splits, tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(callbacks, "save_state", interrupted)  # model.keras is there by then
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(), splits, RunDir(tmp_path / "run"))
+    assert (tmp_path / "run" / "model.keras").is_file()
+    with pytest.raises(InputError, match="not trained to its end"):
+        RunDir.existing(tmp_path / "run")
 
 
 @pytest.mark.parametrize("integer_labels", [False, True])

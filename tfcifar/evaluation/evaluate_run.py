@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from pipelines.datasets import make_eval_dataset
-from pipelines.errors import InputError
-from pipelines.splits import Splits, make_splits, open_test_split
+from pipelines.splits import make_splits, open_test_split
 from tfcifar.evaluation.calibration import reliability_bins
 from tfcifar.evaluation.metrics import classification_metrics, softmax
 from tfcifar.models.complexity import count_macs
@@ -17,6 +16,7 @@ from tfcifar.recipe import load_json
 from tfcifar.reporting import figures
 from tfcifar.run_dir import RunDir, read_history, read_json, write_csv, write_json, write_whole
 from tfcifar.runs import open_recipe_source
+from tfcifar.training.trainer import check_same_data
 
 
 def evaluate_run(run_dir: RunDir) -> dict:
@@ -34,7 +34,7 @@ def evaluate_run(run_dir: RunDir) -> dict:
     recipe = load_json(run_dir.recipe)
     source, data = open_recipe_source(recipe.data)
     splits = make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
-    _check_same_data(run_dir, splits)
+    check_same_data(run_dir, splits)
     model = load_model(run_dir.model)
     digest = hashlib.sha256(run_dir.model.read_bytes()).hexdigest()
 
@@ -70,16 +70,6 @@ def evaluate_run(run_dir: RunDir) -> dict:
     write_csv(run_dir.per_class, metrics["per_class"])
     _plot(run_dir, metrics, predictions)
     return metrics
-
-
-def _check_same_data(run_dir: RunDir, splits: Splits) -> None:
-    trained_on = read_json(run_dir.environment)["data"]
-    for name, checksum in splits.checksums.items():
-        if trained_on[name] != checksum:
-            raise InputError(
-                f"data: the {name} split is not the one that {run_dir.path} was trained on; "
-                f"expected {trained_on[name]}, received {checksum}."
-            )
 
 
 def _recorded_predictions(run_dir: RunDir, digest: str) -> dict | None:

@@ -11,7 +11,7 @@ from pipelines.splits import Splits
 from tfcifar.environment import describe_environment
 from tfcifar.models import MODELS, build_model
 from tfcifar.recipe import Recipe, load_json
-from tfcifar.run_dir import RunDir, write_json, write_text
+from tfcifar.run_dir import RunDir, read_json, write_json, write_text
 from tfcifar.training.callbacks import EndOfEpoch, Progress, RunState, should_stop_early
 from tfcifar.training.checkpoint import read_header, restore_state, state_variables
 from tfcifar.training.optimizers import make_optimizer
@@ -60,6 +60,17 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
     return summary
 
 
+def check_same_data(run_dir: RunDir, splits: Splits) -> None:
+    """Raises InputError if `splits` are not those that the run was started with."""
+    before = read_json(run_dir.environment)["data"]
+    for name, checksum in splits.checksums.items():
+        if before[name] != checksum:
+            raise InputError(
+                f"data: the {name} split is not the one that {run_dir.path} was started with; "
+                f"expected {before[name]}, received {checksum}."
+            )
+
+
 def _open_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool) -> None:
     if run_dir.recipe.exists():
         if not resume:
@@ -73,6 +84,7 @@ def _open_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool)
                 f"--resume: {run_dir.path} was started with another recipe; different: {', '.join(different)}. "
                 "Give the same options, or another --run-dir."
             )
+        check_same_data(run_dir, splits)
         return
     data = {"source": splits.source.name, "class_names": list(splits.class_names), **splits.checksums}
     write_json(run_dir.environment, describe_environment() | {"data": data})
@@ -92,10 +104,8 @@ def _run_phase(
     integer_labels = trainable.integer_labels
     loss = keras.losses.SparseCategoricalCrossentropy if integer_labels else keras.losses.CategoricalCrossentropy
     on_device = trainable.device_augment is not None
-    # jit_compile: XLA is 2 to 5 times slower than the CPU's own kernels; on a GPU Keras decides.
-    trainable.compile(
-        optimizer, loss(from_logits=True), metrics=["accuracy"], jit_compile="auto" if on_device else False
-    )
+    # No XLA: on a CPU it is 2 to 5 times slower; on a GPU it cannot compile rotation and RandAugment in the step.
+    trainable.compile(optimizer, loss(from_logits=True), metrics=["accuracy"], jit_compile=False)
     trainable.optimizer.build(trainable.trainable_variables)  # compile may have wrapped it, for float16
     if state.epoch:
         # A phase starts with a fresh optimizer; a resumed one with the optimizer that it had.
