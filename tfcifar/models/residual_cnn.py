@@ -38,7 +38,7 @@ def residual_cnn(
     """Images [n, h, w, 3] in 0..255 -> float32 logits [n, num_classes].
 
     At 32 px the stages run at 16, 8, 4 and 2 px: only the stem works at full size, where one residual block of
-    64 channels would cost more than all four stages (76 of then 140 million MACs) and is bound by memory besides.
+    64 channels would cost more than the four stages together (76 against 63 million MACs).
 
     The head sees both the maximum of each feature (is it anywhere?) and its average (how much of it?).
     """
