@@ -1,5 +1,6 @@
 """What all entry points share: one line and exit code 2 for bad input, and a quiet start of TensorFlow."""
 
+import argparse
 import os
 import re
 import sys
@@ -14,6 +15,16 @@ GREETING = re.compile(
     r"[IWE]\d{4} .*(oneDNN custom operations|cudart_stub|cuInit|cpu_feature_guard)|"
     r"To enable the following instructions"
 )
+
+
+def make_parser(module: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """The argument parser of the entry point `python -m MODULE`, with its examples behind the options."""
+    return argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def run(main: Callable[[], None]) -> None:

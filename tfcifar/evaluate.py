@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tfcifar.cli import run, start_tensorflow
+from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.run_dir import RunDir
 
 EPILOG = """example:
@@ -11,12 +11,7 @@ EPILOG = """example:
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tfcifar.evaluate",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("tfcifar.evaluate", __doc__, EPILOG)
     parser.add_argument("run_dir", type=Path, nargs="+", metavar="RUN_DIR", help="made by tfcifar.train")
     return parser.parse_args(argv)
 

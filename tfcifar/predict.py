@@ -4,19 +4,14 @@ import argparse
 import json
 from pathlib import Path
 
-from tfcifar.cli import run, start_tensorflow
+from tfcifar.cli import make_parser, run, start_tensorflow
 
 EPILOG = """example:
   python -m tfcifar.predict runs/level_2-cpu-seed0 cat.png ship.jpg --top 3"""
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tfcifar.predict",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("tfcifar.predict", __doc__, EPILOG)
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="made by tfcifar.train")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="png, jpg, bmp or webp of any size")
     parser.add_argument("--top", type=int, default=3, metavar="K", help="classes to show for each image (default 3)")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tfcifar.cli import run
+from tfcifar.cli import make_parser, run
 
 EPILOG = """examples:
   python -m tfcifar.report runs/level_1-cpu-seed0 runs/level_2-cpu-seed0
@@ -11,12 +11,7 @@ EPILOG = """examples:
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tfcifar.report",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("tfcifar.report", __doc__, EPILOG)
     parser.add_argument("run_dir", type=Path, nargs="+", metavar="RUN_DIR", help="evaluated by tfcifar.evaluate")
     parser.add_argument("--output", type=Path, default=Path("runs/report"), metavar="FOLDER",
                         help="for report.md and its figures (default runs/report)")  # fmt: skip

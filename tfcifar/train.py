@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipelines.errors import unknown
 from tfcifar import recipes
-from tfcifar.cli import run, start_tensorflow
+from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.models import MODELS
 
 EPILOG = """example:
@@ -15,12 +15,7 @@ own images: --dataset FOLDER with FOLDER/train/CLASS/*.png (and FOLDER/test/CLAS
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tfcifar.train",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("tfcifar.train", __doc__, EPILOG)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--level", type=int, choices=recipes.levels(), help="the recipe of a level")
     which.add_argument("--recipe", metavar="NAME|FILE", help=f"{', '.join(recipes.names())}, or a recipe.json")
