@@ -18,7 +18,7 @@ def make_trainable(widths=(4,), momentum=0.9, train_seed=0) -> TrainableModel:
     """A compiled model with dropout, optimizer and averages; `train_seed` > 0 moves all of them."""
     keras.utils.set_random_seed(train_seed)
     model = build_model(Model("small_cnn", dropout=0.5, widths=widths), (8, 8, 3), 3, (0.5,) * 3, (0.25,) * 3)
-    trainable = TrainableModel.wrap(model, None, WeightAverage(model.weights, 0.9))
+    trainable = TrainableModel.wrap(model, None, WeightAverage(model.weights, 0.9), integer_labels=False)
     optimizer = keras.optimizers.SGD(0.1, momentum=momentum)
     trainable.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True), run_eagerly=True)
     optimizer.build(trainable.trainable_variables)

@@ -56,11 +56,11 @@ def test_a_history_comes_back_with_whole_epochs_text_phases_and_exact_numbers(tm
     assert [type(value) for value in back[0].values()] == [int, str, float, float]
 
 
-def test_a_run_without_recipe_or_without_model_is_refused_with_what_to_do(tmp_path):
+def test_a_run_without_recipe_or_not_at_its_end_is_refused_with_what_to_do(tmp_path):
     with pytest.raises(InputError, match=r"with recipe.json"):
         RunDir.existing(tmp_path)
     (tmp_path / "recipe.json").touch()
-    with pytest.raises(InputError, match=r"no model.keras yet; finish it with tfcifar.train --resume"):
+    with pytest.raises(InputError, match=r"not trained to its end; finish it with tfcifar.train --resume"):
         RunDir.existing(tmp_path)
-    (tmp_path / "model.keras").touch()
+    (tmp_path / "timing.json").touch()
     assert RunDir.existing(tmp_path).name == tmp_path.name

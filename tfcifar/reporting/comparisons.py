@@ -58,7 +58,7 @@ def plot_all_curves(histories: dict[str, list[dict]], path: str | Path) -> None:
         ax.set(
             title="Validation accuracy, with the best value of each run", xlabel="epoch", ylabel="validation accuracy"
         )
-        ax.set_xlim(left=0)
+        ax.set_xlim(left=0.5)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
         ax.yaxis.set_major_formatter(PercentFormatter(1))
         figure.legend(loc="outside lower center", ncols=2)
