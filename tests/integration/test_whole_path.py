@@ -32,7 +32,7 @@ def test_one_command_leaves_everything_that_a_run_promises(finished):
     assert f"{metrics['accuracy']:.2%}" in stdout
     assert "waited for data" in stdout
     environment = json.loads((run_dir / "environment.json").read_text())
-    assert environment["command"].startswith("python -m tfcifar.train --recipe smoke")
+    assert environment["command"].endswith("--recipe smoke --preset cpu --run-dir " + str(run_dir))
     assert environment["data"]["train"].startswith("sha256:")
 
 

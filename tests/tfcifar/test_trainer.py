@@ -12,8 +12,9 @@ from pipelines.datasets import make_train_dataset
 from pipelines.errors import InputError
 from pipelines.sources import Examples, Source
 from pipelines.splits import make_splits
-from tfcifar.models import build_model
-from tfcifar.recipe import Model, Recipe
+from tfcifar.models import MODELS, Entry, build_model
+from tfcifar.models.normalization import FusedBatchNormalization
+from tfcifar.recipe import Data, Model, Optimizer, Recipe, Transfer
 from tfcifar.run_dir import RunDir, read_history
 from tfcifar.training import callbacks
 from tfcifar.training.trainable import TrainableModel
@@ -37,20 +38,67 @@ def recipe(**changes) -> Recipe:
     return tiny.replace(mixed_precision="float32").replace(**changes)
 
 
+def interrupt_after(epochs: int, monkeypatch) -> None:
+    """Let the state of epoch `epochs` be saved, and then let the user press Ctrl-C."""
+    save_state = callbacks.save_state
+
+    def save_and_be_interrupted(folder, epoch, *rest):
+        save_state(folder, epoch, *rest)
+        if epoch == epochs:
+            monkeypatch.setattr(callbacks, "save_state", save_state)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(callbacks, "save_state", save_and_be_interrupted)
+
+
+def tiny_transfer(image_shape, num_classes, weights, image_size, dropout):
+    """A transfer model in small: a nested backbone of four layers, and a head."""
+    inner = keras.Input(image_shape)
+    x = keras.layers.Conv2D(4, 3, name="conv1")(inner)
+    x = FusedBatchNormalization(momentum=0.9, name="norm")(x)
+    x = keras.layers.Conv2D(4, 3, name="conv2")(x)
+    inputs = keras.Input(image_shape)
+    x = keras.Model(inner, x, name="backbone")(inputs)
+    x = keras.layers.Dropout(dropout)(keras.layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, keras.layers.Dense(num_classes, name="logits")(x))
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_a_run_of_three_phases_resumes_at_their_borders_and_inside_the_last(splits, tmp_path, monkeypatch, stop_after):
+    entry = Entry(f"{__name__}:tiny_transfer", "a backbone of four layers", pretrained=True)
+    monkeypatch.setitem(MODELS, "tiny_transfer", entry)
+    phased = recipe(
+        model=Model("tiny_transfer", dropout=0.2),
+        epochs=3,
+        transfer=Transfer(head_epochs=1, unfreeze=(0.3, 1.0)),
+        optimizer=Optimizer("adam", learning_rate=0.01, ema_decay=0.9),
+    )
+    undisturbed, resumed = RunDir(tmp_path / "undisturbed"), RunDir(tmp_path / "resumed")
+    train(phased, splits, undisturbed)
+    assert [row["phase"] for row in read_history(undisturbed.history)] == [
+        "head", "fine-tune top 30%", "fine-tune", "fine-tune",
+    ]  # fmt: skip
+
+    interrupt_after(stop_after, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(phased, splits, resumed)
+    train(phased, splits, resumed, resume=True)
+    with (
+        np.load(undisturbed.checkpoints / "state-0004.npz") as expected,
+        np.load(resumed.checkpoints / "state-0004.npz") as found,
+    ):
+        assert expected.files == found.files
+        for name in expected.files[1:]:  # the first is the header, which holds times
+            np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_an_interrupted_run_resumes_in_every_number_format(splits, tmp_path, monkeypatch, precision):
     """float16 wraps the optimizer in one that scales the loss, whose variables belong to the checkpoint too."""
     run_dir = RunDir(tmp_path / "run")
-    save_state = callbacks.save_state
-
-    def save_and_be_interrupted(*arguments):
-        save_state(*arguments)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(callbacks, "save_state", save_and_be_interrupted)
+    interrupt_after(1, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         train(recipe(mixed_precision=precision), splits, run_dir)
-    monkeypatch.setattr(callbacks, "save_state", save_state)
     train(recipe(mixed_precision=precision), splits, run_dir, resume=True)
     assert [row["epoch"] for row in read_history(run_dir.history)] == [1, 2]
 
@@ -122,7 +170,6 @@ def test_the_average_follows_the_training_steps(splits):
 
 def test_a_model_trained_on_validation_data_too_is_the_last_one_not_the_best(splits, tmp_path):
     from tfcifar.models.saved import load_model
-    from tfcifar.recipe import Data
 
     everything = make_splits(splits.source, train_on_validation=True)
     assert len(everything.train) == len(splits.train) + len(splits.validation)

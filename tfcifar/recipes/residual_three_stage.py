@@ -1,6 +1,9 @@
 """The residual network of level 3 with the classic three-stage schedule: 3e-4, 1e-4, 5e-5 over 20 + 10 + 5 epochs.
 
-python -m tfcifar.train --recipe residual_three_stage
+    python -m tfcifar.train --recipe residual_three_stage
+
+35 epochs of CIFAR-10 take 40 to 60 minutes on 2 cores (AMD EPYC, Zen 4; 434 to 681 images/s measured). The test
+accuracy of a whole run is not on record yet.
 """
 
 from pipelines.augment_config import Augment
