@@ -105,7 +105,8 @@ def open_source(dataset: str, data_dir: str | None = None, image_size: int | Non
     from pipelines import tfds_source
 
     folder = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
-    if not (folder / dataset).is_dir():  # what TFDS has prepared comes first
+    # What TFDS has prepared comes first; the empty folders that its failed download leaves do not count.
+    if not any((folder / dataset).rglob("dataset_info.json")):
         from pipelines import cifar_archives
 
         official = cifar_archives.find_official(dataset, folder)

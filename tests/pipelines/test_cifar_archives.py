@@ -179,3 +179,10 @@ def test_label_out_of_range_is_refused(write):
 
 def test_image_size_is_respected(folder):
     assert open_source(str(folder), image_size=48).image_shape == (48, 48, 3)
+
+
+def test_an_archive_beside_the_empty_folder_of_a_failed_download_is_found(tmp_path, monkeypatch):
+    (tmp_path / "cifar10" / "3.0.2").mkdir(parents=True)
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"")
+    monkeypatch.setattr(cifar_archives, "open_cifar", lambda path, image_size: path)
+    assert open_source("cifar10", str(tmp_path)) == tmp_path / "cifar-10-python.tar.gz"
