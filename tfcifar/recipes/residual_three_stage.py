@@ -2,8 +2,8 @@
 
     python -m tfcifar.train --recipe residual_three_stage
 
-35 epochs of CIFAR-10 take 40 to 60 minutes on 2 cores (AMD EPYC, Zen 4; 434 to 681 images/s measured). The test
-accuracy of a whole run is not on record yet.
+Measured on 2 cores (AMD EPYC, Zen 4): 434 to 681 images/s, by which 35 epochs of CIFAR-10 would take 40 to 60
+minutes; their test accuracy is not on record yet. On the synthetic source: 0.9950 (n=1), 8 min, 2026-11.
 """
 
 from pipelines.augment_config import Augment
