@@ -2,10 +2,6 @@
 
 import keras
 
-# Per-channel statistics of the 50,000 CIFAR-10 training images, in [0, 1] units.
-CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
-CIFAR10_STD = (0.2470, 0.2435, 0.2616)
-
 # What ImageNet backbones of keras.applications were trained with, as scale and offset on RGB 0..255.
 IMAGENET_NORMALIZATION = {
     "tf": {"scale": 1 / 127.5, "offset": -1.0},  # to [-1, 1]

@@ -2,12 +2,16 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from pipelines.errors import InputError
 from tests.integration.commands import SMOKE, error_lines, run
+from tfcifar.reporting.results import record
+from tfcifar.reporting.run_report import load_run
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +83,7 @@ def test_report_puts_runs_next_to_each_other_with_a_paired_test(finished, tmp_pa
     other = tmp_path / "other"
     run(*SMOKE, "--run-dir", other, "--seed", 1, "--set", "epochs=1")
     completed = run("tfcifar.report", run_dir, other, "--output", tmp_path / "report")
-    assert "not significant" in completed.stdout or "significant" in completed.stdout
+    assert re.search(r"\| (not )?significant \|", completed.stdout)
     assert "95% interval (paired bootstrap)" in completed.stdout
     assert {path.name for path in (tmp_path / "report").iterdir()} == {"report.md", "comparison.png", "curves.png"}
 
@@ -89,3 +93,18 @@ def test_report_refuses_a_run_that_is_not_evaluated(tmp_path):
     assert not (tmp_path / "run" / "test_openings.jsonl").exists()
     (line,) = error_lines(run("tfcifar.report", tmp_path / "run", expect=2))
     assert "tfcifar.evaluate" in line
+
+
+def test_recording_a_run_keeps_its_evidence_and_no_image_of_the_data(finished, tmp_path):
+    run_dir, _ = finished
+    for _ in range(2):  # the second time replaces the first
+        record("smoke", [load_run(run_dir)], results=tmp_path)
+    (entry,) = json.loads((tmp_path / "summary.json").read_text())
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    assert (entry["value"], entry["n"], entry["std"]) == (pytest.approx(metrics["accuracy"], abs=1e-6), 1, None)
+    assert entry["command"].endswith("--recipe smoke --preset cpu --seed 0")
+    evidence = {path.name for path in (tmp_path / "smoke" / "seed0").iterdir()}
+    assert "metrics.json" in evidence
+    assert "mistakes.png" not in evidence
+    with pytest.raises(InputError, match="differ in their seeds"):
+        record("smoke", [load_run(run_dir), load_run(run_dir)], results=tmp_path)

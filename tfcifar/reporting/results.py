@@ -31,7 +31,6 @@ def record(name: str, runs: list[EvaluatedRun], results: Path = RESULTS) -> dict
         raise InputError("--record: expected runs of one recipe that differ in their seeds, received others.")
     mean, std = mean_and_std([run.metrics["accuracy"] for run in runs])
     seeds = " ".join(str(recipe.seed) for recipe in recipes)
-    command = re.sub(r" --seed [\d ]+|( --run-dir| --resume) ?\S*", "", runs[0].environment["command"])
     entry = {
         "name": name,
         "metric": "test_accuracy",
@@ -39,7 +38,7 @@ def record(name: str, runs: list[EvaluatedRun], results: Path = RESULTS) -> dict
         "std": None if std is None else round(std, 6),
         "n": len(runs),
         "unit": "fraction",
-        "command": f"{command} --seed {seeds}",
+        "command": f"{command_without_run(runs[0].environment['command'])} --seed {seeds}",
         "seconds": round(sum(run.metrics["train_seconds"] for run in runs) / len(runs), 1),
         "hardware": runs[0].environment["hardware"],
         "commit": runs[0].environment["commit"],
@@ -51,6 +50,11 @@ def record(name: str, runs: list[EvaluatedRun], results: Path = RESULTS) -> dict
     others = [each for each in (read_json(summary_file) if summary_file.is_file() else []) if not _same(each, entry)]
     write_json(summary_file, sorted([*others, entry], key=lambda each: (each["name"], each["metric"])))
     return entry
+
+
+def command_without_run(command: str) -> str:
+    """A training command without what belongs to one run of it: seeds, run directory, resuming."""
+    return re.sub(r" --seed( \d+)+| --run-dir[ =]\S+| --resume\b", "", command)
 
 
 def readme_table(summary: list[dict]) -> str:
