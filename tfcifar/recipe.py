@@ -12,10 +12,11 @@ from pipelines.errors import InputError, unknown
 from tfcifar.models import MODELS
 from tfcifar.overrides import describe, matches
 
-OPTIMIZERS = ("sgd", "adam", "adamw")
-SCHEDULES = ("constant", "cosine", "one_cycle", "stages")
+OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
+SCHEDULES = ("constant", "linear", "cosine", "one_cycle", "stages")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 LABELS = ("one_hot", "integer")
+TTA_VIEWS = ("none", "flip", "flip_translate")
 
 
 def _check(condition: bool, what: str, expected: str, received) -> None:
@@ -76,8 +77,10 @@ class Model:
 class Optimizer:
     name: str = "sgd"
     learning_rate: float = 0.1  # the peak of the schedule
-    momentum: float = 0.9  # sgd only, with Nesterov's correction
+    momentum: float = 0.9  # sgd and muon only, with Nesterov's correction
     weight_decay: float = 0.0  # decoupled; times the learning rate; not on biases and normalization
+    bias_ratio: float = 0.22  # muon: learning rate of the biases, per image of the batch, to that of the kernels
+    dense_ratio: float = 2.8  # muon: likewise that of the head
     clip_norm: float | None = None  # of all gradients together
     ema_decay: float | None = None  # per step; validation and the saved model use the averaged weights
 
@@ -107,12 +110,12 @@ class Optimizer:
 class Schedule:
     """Learning rate over the main phase.
 
-    constant; cosine (to zero); one_cycle (linear up to the peak, then cosine to a 10,000th of it: Smith and
+    constant; linear and cosine (to zero); one_cycle (linear up to the peak, then cosine to a 10,000th of it: Smith and
     Topin 2018); stages (`stage_learning_rates`, each for as many epochs as `stage_epochs` says).
     """
 
     name: str = "cosine"
-    warmup_epochs: float = 0.0  # linear from zero; for one_cycle the length of the rising part
+    warmup_epochs: float = 0.0  # linear from zero (one_cycle: from 1/25, linear: from 1/5 of the peak)
     stage_learning_rates: tuple[float, ...] = ()
     stage_epochs: tuple[int, ...] = ()
 
@@ -175,6 +178,7 @@ class Recipe:
     labels: str = "one_hot"  # integer: sparse cross-entropy; no MixUp, CutMix or label smoothing
     mixed_precision: str = "auto"
     early_stopping_patience: int | None = None  # epochs of the main phase without a better validation accuracy
+    tta: str = "none"  # none | flip | flip_translate: test-time views, reported beside the plain figure
     seed: int = 0
     deterministic: bool = False
 
@@ -188,6 +192,8 @@ class Recipe:
             raise unknown("mixed_precision", self.mixed_precision, PRECISIONS)
         if self.labels not in LABELS:
             raise unknown("labels", self.labels, LABELS)
+        if self.tta not in TTA_VIEWS:
+            raise unknown("tta", self.tta, TTA_VIEWS)
         soft = [name for name in ("mixup_alpha", "cutmix_alpha", "label_smoothing") if getattr(self.augment, name)]
         _check(
             self.labels == "one_hot" or not soft,

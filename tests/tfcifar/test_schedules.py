@@ -56,6 +56,17 @@ def test_warm_up_may_be_part_of_an_epoch():
     )
 
 
+def test_linear_falls_from_the_peak_to_zero():
+    np.testing.assert_allclose(
+        values(schedule("linear"), [0, 1, 250, 499, 500]), PEAK * np.array([1, 0.998, 0.5, 0.002, 0]), rtol=1e-4
+    )
+
+
+def test_linear_with_warm_up_rises_from_a_fifth_of_the_peak():
+    expected = PEAK * np.array([0.2, 0.6, 1, 0.5, 0])
+    np.testing.assert_allclose(values(schedule("linear", warmup_epochs=2), [0, 50, 100, 300, 500]), expected, rtol=1e-5)
+
+
 def test_stages_change_exactly_at_the_epoch_borders():
     rates = schedule("stages", epochs=35, stage_learning_rates=(3e-4, 1e-4, 5e-5), stage_epochs=(20, 10, 5))
     first, second = 20 * STEPS, 30 * STEPS  # the first steps of epochs 21 and 31
@@ -97,6 +108,7 @@ def test_constant_stays_and_its_warm_up_is_linear():
 
 ALL = {
     "constant": {"warmup_epochs": 1},
+    "linear": {"warmup_epochs": 1},
     "cosine": {"warmup_epochs": 1},
     "one_cycle": {"warmup_epochs": 1},
     "stages": {"stage_learning_rates": (0.1, 0.01), "stage_epochs": (6, 4)},

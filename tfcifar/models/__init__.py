@@ -21,6 +21,11 @@ MODELS = {
     "small_cnn": Entry(
         "tfcifar.models.small_cnn:small_cnn", "three stages of two convolutions; trains in minutes on a CPU"
     ),
+    "fast_cnn": Entry("tfcifar.models.fast_cnn:fast_cnn", "whitened patches, identity convolutions: learns fastest"),
+    "fast_cnn_wide": Entry("tfcifar.models.fast_cnn:fast_cnn_wide", "fast_cnn with 128, 384 and 384 channels"),
+    "fast_cnn_deep": Entry(
+        "tfcifar.models.fast_cnn:fast_cnn_deep", "128, 384 and 512 channels, three convolutions a block, residual"
+    ),
     "residual_cnn": Entry(
         "tfcifar.models.residual_cnn:residual_cnn", "residual stages 64-128-256-512, max and average pooling"
     ),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-import tfcifar.models.normalization  # noqa: F401 - registers the layer that saved models name
+import tfcifar.models.fast_cnn  # noqa: F401 - registers the layers that saved models name
 from pipelines.errors import InputError
 
 

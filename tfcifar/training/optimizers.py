@@ -3,6 +3,7 @@
 import keras
 
 from tfcifar.recipe import Recipe
+from tfcifar.training.muon import ConvolutionalMuon
 from tfcifar.training.phases import HEAD, Phase
 from tfcifar.training.schedules import schedule_for
 
@@ -11,6 +12,17 @@ def make_optimizer(recipe: Recipe, phase: Phase, steps_per_epoch: int) -> keras.
     """A fresh optimizer for `phase`. Weight decay is decoupled and spares biases and normalization weights."""
     config = recipe.optimizer
     learning_rate = schedule_for(recipe, phase, steps_per_epoch)
+    if config.name == "muon":
+        return ConvolutionalMuon(
+            learning_rate,
+            recipe.batch_size,
+            config.momentum,
+            config.bias_ratio,
+            config.dense_ratio,
+            sgd_weight_decay=config.weight_decay,
+            compute_dtype=keras.mixed_precision.dtype_policy().compute_dtype,
+            global_clipnorm=config.clip_norm,
+        )
     common = {"weight_decay": config.weight_decay or None, "global_clipnorm": config.clip_norm}
     if phase.name == HEAD:
         optimizer = keras.optimizers.Adam(learning_rate, **common)

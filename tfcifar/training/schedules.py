@@ -30,6 +30,23 @@ class OneCycle(schedules.LearningRateSchedule):
 
 
 @keras.saving.register_keras_serializable(package="tfcifar")
+class Triangle(schedules.LearningRateSchedule):
+    """Linear from a fifth of the peak to the peak, then linear to zero; with `warmup_steps` 0 from the peak on."""
+
+    def __init__(self, peak: float, warmup_steps: int, total_steps: int):
+        self.peak, self.warmup_steps, self.total_steps = peak, warmup_steps, total_steps
+
+    def __call__(self, step):
+        step = ops.cast(step, "float32")
+        rising = 0.2 + 0.8 * step / max(self.warmup_steps, 1)
+        falling = (self.total_steps - step) / (self.total_steps - self.warmup_steps)
+        return self.peak * ops.where(step < self.warmup_steps, rising, ops.maximum(falling, 0.0))
+
+    def get_config(self):
+        return {"peak": self.peak, "warmup_steps": self.warmup_steps, "total_steps": self.total_steps}
+
+
+@keras.saving.register_keras_serializable(package="tfcifar")
 class StartingAt(schedules.LearningRateSchedule):
     """`schedule` seen from an optimizer that is built anew at `first_step` of the main phase."""
 
@@ -59,6 +76,8 @@ def main_schedule(recipe: Recipe, steps_per_epoch: int):
         return schedules.PiecewiseConstantDecay(ends, list(schedule.stage_learning_rates))
     if schedule.name == "one_cycle":
         return OneCycle(peak, warmup, total)
+    if schedule.name == "linear":
+        return Triangle(peak, warmup, total)
     if schedule.name == "cosine":
         if not warmup:
             return schedules.CosineDecay(peak, total)

@@ -10,6 +10,7 @@ from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.environment import describe_environment
 from tfcifar.models import MODELS, build_model
+from tfcifar.models.whitening import adapt_to
 from tfcifar.recipe import Recipe, load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_text
 from tfcifar.training.callbacks import EndOfEpoch, Progress, RunState, should_stop_early
@@ -44,6 +45,7 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
     keras.mixed_precision.set_global_policy(choose_precision(recipe.mixed_precision, recipe.model.name, capability))
 
     model = build_model(recipe.model, splits.image_shape, splits.num_classes, splits.mean, splits.std)
+    adapt_to(model, splits.train.images)
     decay = recipe.optimizer.ema_decay
     average = WeightAverage(model.weights, decay) if decay else None
     # On a CPU the input chain augments while the last step still computes; a GPU does it in the step itself.

@@ -1,0 +1,19 @@
+"""The residual network of level 3 with one-cycle SGD.
+
+python -m tfcifar.train --recipe residual_cnn
+"""
+
+from pipelines.augment_config import Augment
+from tfcifar.recipe import Model, Optimizer, Recipe, Schedule
+
+
+def get_recipe() -> Recipe:
+    return Recipe(
+        name="residual_cnn",
+        model=Model("residual_cnn", dropout=0.1),
+        augment=Augment(flip="alternating", crop_padding=4, cutout_size=8, label_smoothing=0.1),
+        optimizer=Optimizer("sgd", learning_rate=0.4, momentum=0.9, weight_decay=5e-3),
+        schedule=Schedule("one_cycle", warmup_epochs=5),
+        epochs=24,
+        batch_size=500,
+    )
