@@ -27,10 +27,12 @@ def main(argv: list[str] | None = None) -> None:
 
     runs = [load_run(path) for path in args.run_dir]
     if args.record:
-        entry = record(args.record, runs)
+        entries = record(args.record, runs)
         update_readme()
-        spread = "" if entry["std"] is None else f" +- {entry['std']:.4f}"
-        print(f"recorded {args.record}: test accuracy {entry['value']:.4f}{spread} (n={entry['n']}) in results/")
+        print(f"recorded {args.record} (n={len(runs)}) in results/:")
+        for entry in entries:
+            spread = "" if entry["std"] is None else f" +- {entry['std']:.2g}"
+            print(f"  {entry['metric']} {entry['value']:.5g}{spread} {entry['unit']}")
     else:
         print(write_comparison(runs, args.output))
         print(f"report: {args.output / 'report.md'}")

@@ -99,8 +99,9 @@ def test_recording_a_run_keeps_its_evidence_and_no_image_of_the_data(finished, t
     run_dir, _ = finished
     for _ in range(2):  # the second time replaces the first
         record("smoke", [load_run(run_dir)], results=tmp_path)
-    (entry,) = json.loads((tmp_path / "summary.json").read_text())
-    metrics = json.loads((run_dir / "metrics.json").read_text())
+    entries = {each["metric"]: each for each in json.loads((tmp_path / "summary.json").read_text())}
+    assert sorted(entries) == ["pflop", "test_accuracy", "train_seconds"]  # the recipe has no test-time views
+    entry, metrics = entries["test_accuracy"], json.loads((run_dir / "metrics.json").read_text())
     assert (entry["value"], entry["n"], entry["std"]) == (pytest.approx(metrics["accuracy"], abs=1e-6), 1, None)
     assert entry["command"].endswith("--recipe smoke --preset cpu --seed 0")
     evidence = {path.name for path in (tmp_path / "smoke" / "seed0").iterdir()}

@@ -7,6 +7,7 @@ import pytest
 from sklearn import metrics as sk
 
 from pipelines.errors import InputError
+from tfcifar.evaluation.compute import training_pflop
 from tfcifar.evaluation.metrics import classification_metrics, softmax
 
 
@@ -92,3 +93,16 @@ def test_logits_of_a_diverged_model_are_refused(bad):
 def test_arguments_that_do_not_fit_together_are_refused(labels, names, message):
     with pytest.raises(ValueError, match=message):
         classification_metrics(np.zeros((3, 3), "float32"), np.array(labels), names)
+
+
+def test_compute_of_airbench94_is_what_its_authors_publish():
+    # Positions * kernel of its seven convolutions (arXiv:2404.00498): 31, 15, 7 and 3 pixels wide.
+    macs = 31**2 * (2 * 2 * 3 * 24 + 9 * 24 * 64)
+    macs += 15**2 * (9 * 64 * 64 + 9 * 64 * 256)
+    macs += 7**2 * (9 * 256 * 256 + 9 * 256 * 256)
+    macs += 3**2 * 9 * 256 * 256 + 256 * 10
+    assert training_pflop(macs, round(9.9 * 50_000)) == pytest.approx(0.36, rel=0.03)  # two digits are published
+
+
+def test_compute_is_six_operations_a_mac_and_image():
+    assert training_pflop(macs=1_000_000, images=500) == pytest.approx(3e9 / 1e15)

@@ -1,8 +1,14 @@
 """What goes on record."""
 
+import json
+
+import numpy as np
 import pytest
 
-from tfcifar.reporting.results import command_without_run
+from tfcifar import recipes
+from tfcifar.reporting.results import FIGURES, command_without_run, readme_table, record
+from tfcifar.reporting.run_report import EvaluatedRun
+from tfcifar.run_dir import RunDir
 
 
 @pytest.mark.parametrize(
@@ -11,7 +17,84 @@ from tfcifar.reporting.results import command_without_run
         "python -m tfcifar.train --level 2 --seed 0 1 2 --set epochs=3",
         "python -m tfcifar.train --level 2 --resume --set epochs=3",
         "python -m tfcifar.train --run-dir runs/x --level 2 --set epochs=3 --seed 7",
+        "python -m tfcifar.train --level 2 --seeds 0 1 --set epochs=3 --output results/x.md",
     ],
 )
 def test_the_command_on_record_loses_what_belongs_to_one_run_and_nothing_else(command):
     assert command_without_run(command) == "python -m tfcifar.train --level 2 --set epochs=3"
+
+
+def evaluated_run(folder, seed, accuracy, seconds, pflop=0.36, tta=None) -> EvaluatedRun:
+    """A run directory with the files that the record copies; only recipe and metrics mean anything."""
+    run_dir = RunDir(folder / f"seed{seed}")
+    run_dir.figures.mkdir(parents=True)
+    evidence = (run_dir.metrics, run_dir.history, run_dir.per_class, run_dir.environment, run_dir.timing,
+                run_dir.test_openings, *(run_dir.figures / name for name in FIGURES))  # fmt: skip
+    for file in evidence:
+        file.touch()
+    run_dir.recipe.write_text(recipes.load("smoke").replace(seed=seed).to_json())
+    metrics = {"accuracy": accuracy, "train_seconds": seconds, "pflop": pflop, "tta": tta}
+    environment = {"command": "python -m tfcifar.train --recipe smoke --seed 9", "hardware": "a GPU", "commit": "abc"}
+    metrics = {name: value for name, value in metrics.items() if value is not None}
+    return EvaluatedRun(run_dir, metrics, [], environment, np.array([True]), np.array([0]))
+
+
+def views(name, accuracy):
+    return {"views": name, "accuracy": accuracy}
+
+
+def test_mean_and_spread_of_all_figures_are_on_record(tmp_path):
+    runs = [
+        evaluated_run(tmp_path, 0, 0.94, 10.0, tta=views("flip", 0.95)),
+        evaluated_run(tmp_path, 1, 0.95, 20.0, tta=views("flip", 0.97)),
+        evaluated_run(tmp_path, 2, 0.96, 30.0, tta=views("flip", 0.96)),
+    ]
+    record("fast", runs, results=tmp_path / "results")
+    summary = json.loads((tmp_path / "results" / "summary.json").read_text())
+    figures = {each["metric"]: (each["value"], each["std"], each["n"], each["unit"]) for each in summary}
+    assert figures == {
+        "test_accuracy": (0.95, 0.01, 3, "fraction"),
+        "test_accuracy_tta": (0.96, 0.01, 3, "fraction"),
+        "train_seconds": (20.0, 10.0, 3, "s"),
+        "pflop": (0.36, 0.0, 3, "PFLOP"),
+    }
+    assert {each["command"] for each in summary} == {"python -m tfcifar.train --recipe smoke --seed 0 1 2"}
+    assert {each.get("views") for each in summary} == {"flip", None}
+
+
+@pytest.mark.parametrize("other", [None, views("flip_translate", 0.97)])
+def test_there_is_no_tta_figure_unless_all_runs_have_the_same_views(tmp_path, other):
+    runs = [
+        evaluated_run(tmp_path, 0, 0.94, 10.0, tta=views("flip", 0.95)),
+        evaluated_run(tmp_path, 1, 0.95, 20.0, tta=other),
+    ]
+    metrics = [each["metric"] for each in record("fast", runs, results=tmp_path / "results")]
+    assert metrics == ["test_accuracy", "train_seconds", "pflop"]
+
+
+def test_other_entries_stay_and_runs_from_before_compute_was_counted_can_be_recorded(tmp_path):
+    old = [{"name": "fast", "metric": "bytes", "value": 7}, {"name": "slow", "metric": "test_accuracy", "value": 0.5}]
+    (tmp_path / "summary.json").write_text(json.dumps(old))
+    record("fast", [evaluated_run(tmp_path, 0, 0.94, 10.0, pflop=None)], results=tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert [(each["name"], each["metric"]) for each in summary] == [
+        ("fast", "bytes"), ("fast", "test_accuracy"), ("fast", "train_seconds"), ("slow", "test_accuracy"),
+    ]  # fmt: skip
+    assert all(each in summary for each in old)
+
+
+def test_the_readme_shows_plain_and_averaged_accuracy_apart():
+    common = {"std": 0.0012, "n": 5, "details": "results/fast/", "hardware": "a GPU", "command": "c", "seconds": 9.66}
+    summary = [
+        {"name": "fast", "metric": "pflop", "value": 0.3, **common},
+        {"name": "fast", "metric": "test_accuracy", "value": 0.9312, **common},
+        {"name": "fast", "metric": "test_accuracy_tta", "value": 0.9403, "views": "flip_translate", **common},
+        {"name": "slow", "metric": "test_accuracy", "value": 0.95, **common, "seconds": 2430.0, "std": None, "n": 1},
+    ]
+    lines = readme_table(summary).splitlines()
+    assert lines[2] == (
+        "| [fast](results/fast/) | **93.12% ± 0.12** (n=5) | 94.03% ± 0.12 (flip_translate) | 9.7 s, 0.3 PFLOP "
+        "| a GPU | `c` |"
+    )
+    assert lines[3] == "| [slow](results/fast/) | **95.00%** (n=1) | not used | 40 min | a GPU | `c` |"
+    assert "six views" in lines[-1]

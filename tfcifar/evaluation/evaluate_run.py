@@ -6,32 +6,44 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from pipelines.datasets import make_eval_dataset
-from pipelines.splits import make_splits, open_test_split
+from pipelines.datasets import EVAL_BATCH_SIZE, steps_per_epoch
+from pipelines.errors import unknown
+from pipelines.sources import Source
+from pipelines.splits import Splits, make_splits, open_test_split
 from tfcifar.evaluation.calibration import reliability_bins
+from tfcifar.evaluation.compute import training_pflop
 from tfcifar.evaluation.metrics import classification_metrics, softmax
+from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.complexity import count_macs
 from tfcifar.models.saved import load_model
-from tfcifar.recipe import load_json
+from tfcifar.recipe import TTA_VIEWS, load_json
 from tfcifar.reporting import figures
 from tfcifar.run_dir import RunDir, read_history, read_json, write_csv, write_json, write_whole
 from tfcifar.runs import open_recipe_source
 from tfcifar.training.trainer import check_same_data
 
 
-def evaluate_run(run_dir: RunDir) -> dict:
+def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
     """Write metrics.json, per_class.csv, predictions.npz and figures of the run's model.
 
-    The test split is opened only where the run has no predictions of this very model yet, and every opening is
-    a line of test_openings.jsonl.
+    The test split is opened only where the run has no predictions of this very model and these views yet, and
+    every opening is a line of test_openings.jsonl.
+
+    Args:
+        tta: one of TTA_VIEWS; None: the recipe's own. The plain figures are the same with any of them.
 
     Returns:
-        The content of metrics.json: `classification_metrics` on the test split, with run, model and data named.
+        The content of metrics.json: `classification_metrics` on the test split, with run, model and data named,
+        `pflop` (see `training_pflop`) and, unless the views are "none", `tta`: views, accuracy, accuracy_ci95, nll
+        (nats), ece and validation_accuracy of the logits averaged over these views.
 
     Raises:
-        InputError: the data is not what the run was trained on.
+        InputError: the data is not what the run was trained on, or no such views.
     """
     recipe = load_json(run_dir.recipe)
+    views = recipe.tta if tta is None else tta
+    if views not in TTA_VIEWS:
+        raise unknown("tta", views, TTA_VIEWS)
     source, data = open_recipe_source(recipe.data)
     splits = make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
     check_same_data(run_dir, splits)
@@ -39,37 +51,71 @@ def evaluate_run(run_dir: RunDir) -> dict:
     digest = hashlib.sha256(run_dir.model.read_bytes()).hexdigest()
 
     predictions = _recorded_predictions(run_dir, digest)
-    if predictions is None:
-        test, checksum = open_test_split(source)
-        _record_opening(run_dir, digest, checksum)
-        predictions = {
-            "model": np.array(digest),
-            "validation_logits": model.predict(make_eval_dataset(splits.validation, splits.num_classes), verbose=0),
-            "validation_labels": splits.validation.labels,
-            "test_logits": model.predict(make_eval_dataset(test, splits.num_classes), verbose=0),
-            "test_labels": test.labels,
-        }
-        _plot_mistakes(run_dir, predictions, test.images, splits.class_names)
-        write_whole(run_dir.predictions, lambda path: np.savez(path, **predictions))
+    if predictions is None or views not in ("none", str(predictions.get("tta", "none"))):
+        predictions = _open_test_and_predict(run_dir, source, splits, model, digest, views, predictions or {})
 
-    validation = classification_metrics(
-        predictions["validation_logits"], predictions["validation_labels"], splits.class_names
-    )
+    timing, macs = read_json(run_dir.timing), count_macs(model)
     metrics = {
         "run": run_dir.name,
         "dataset": source.name,
         "split": "test",
         "model": recipe.model.name,
         "parameters": model.count_params(),
-        "macs": count_macs(model),
-        "train_seconds": read_json(run_dir.timing)["seconds"],
-        "validation_accuracy": validation["accuracy"],
-        **classification_metrics(predictions["test_logits"], predictions["test_labels"], splits.class_names),
+        "macs": macs,
+        "train_seconds": timing["seconds"],
+        "pflop": training_pflop(
+            macs, timing["epochs"] * steps_per_epoch(splits.train, recipe.batch_size) * recipe.batch_size
+        ),
+        "validation_accuracy": _judge(predictions, "validation", "", splits.class_names)["accuracy"],
+        **({} if views == "none" else {"tta": _tta_metrics(predictions, views, splits.class_names)}),
+        **_judge(predictions, "test", "", splits.class_names),
     }
     write_json(run_dir.metrics, metrics)
     write_csv(run_dir.per_class, metrics["per_class"])
     _plot(run_dir, metrics, predictions)
     return metrics
+
+
+def _judge(predictions: dict, split: str, suffix: str, class_names) -> dict:
+    """The metrics of one split's plain logits (suffix "") or averaged ones ("_tta")."""
+    return classification_metrics(predictions[f"{split}_logits{suffix}"], predictions[f"{split}_labels"], class_names)
+
+
+def _tta_metrics(predictions: dict, views: str, class_names) -> dict:
+    test, validation = (_judge(predictions, split, "_tta", class_names) for split in ("test", "validation"))
+    return {
+        "views": views,
+        "accuracy": test["accuracy"],
+        "accuracy_ci95": test["accuracy_ci95"],
+        "nll": test["loss"],
+        "ece": test["ece"],
+        "validation_accuracy": validation["accuracy"],
+    }
+
+
+def _open_test_and_predict(
+    run_dir: RunDir, source: Source, splits: Splits, model, digest: str, views: str, recorded: dict
+) -> dict:
+    """Open the test split, on the record, and write predictions.npz; plain logits in `recorded` stay as they are."""
+    test, checksum = open_test_split(source)
+    _record_opening(run_dir, digest, checksum, views)
+    examples = {"validation": splits.validation, "test": test}
+
+    def logits(suffix: str, view: str) -> dict:
+        return {
+            f"{split}_logits{suffix}": predict_logits(model, each.images, view, EVAL_BATCH_SIZE)
+            for split, each in examples.items()
+        }
+
+    predictions = dict(recorded)
+    if not recorded:
+        labels = {f"{split}_labels": each.labels for split, each in examples.items()}
+        predictions = {"model": np.array(digest), **labels, **logits("", "none")}
+        _plot_mistakes(run_dir, predictions, test.images, splits.class_names)
+    if views != "none":
+        predictions |= {"tta": np.array(views), **logits("_tta", views)}
+    write_whole(run_dir.predictions, lambda path: np.savez(path, **predictions))
+    return predictions
 
 
 def _recorded_predictions(run_dir: RunDir, digest: str) -> dict | None:
@@ -80,8 +126,13 @@ def _recorded_predictions(run_dir: RunDir, digest: str) -> dict | None:
     return predictions if str(predictions["model"]) == digest else None
 
 
-def _record_opening(run_dir: RunDir, digest: str, test_checksum: str) -> None:
-    opening = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "model_sha256": digest, "test": test_checksum}
+def _record_opening(run_dir: RunDir, digest: str, test_checksum: str, views: str) -> None:
+    opening = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model_sha256": digest,
+        "test": test_checksum,
+        "views": views,
+    }
     with run_dir.test_openings.open("a", encoding="utf-8") as file:
         file.write(json.dumps(opening) + "\n")
 

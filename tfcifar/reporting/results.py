@@ -8,20 +8,24 @@ from pipelines.errors import InputError
 from tfcifar.evaluation.statistics import mean_and_std
 from tfcifar.recipe import load_json
 from tfcifar.reporting.run_report import EvaluatedRun
+from tfcifar.reporting.tables import TTA_IN_WORDS, duration
 from tfcifar.run_dir import read_json, write_json, write_text
 
 PROJECT = Path(__file__).parents[2]
 RESULTS = PROJECT / "results"
 README = PROJECT / "README.md"
+# What `record` puts into summary.json under one name.
+METRICS = ("test_accuracy", "test_accuracy_tta", "train_seconds", "pflop")
 # Never mistakes.png: it shows pictures of the data set, which may not be passed on.
 FIGURES = ("curves.png", "confusion_matrix.png", "reliability.png", "per_class.png")
 
 
-def record(name: str, runs: list[EvaluatedRun], results: Path = RESULTS) -> dict:
-    """Put the test accuracy of `runs`, one recipe with several seeds, on record as `name`; return the entry.
+def record(name: str, runs: list[EvaluatedRun], results: Path = RESULTS) -> list[dict]:
+    """Put what `runs`, one recipe with several seeds, have measured on record as `name`; return the entries.
 
-    results/summary.json receives the entry, results/NAME/ what it rests on: metrics, history, recipe and
-    environment of each run, and figures that show no image.
+    results/summary.json receives one entry for each of METRICS that all runs have, test accuracy first,
+    results/NAME/ what they rest on: metrics, history, recipe and environment of each run, and figures that show
+    no image.
 
     Raises:
         InputError: the runs differ in more than their seeds.
@@ -29,45 +33,79 @@ def record(name: str, runs: list[EvaluatedRun], results: Path = RESULTS) -> dict
     recipes = [load_json(run.run_dir.recipe) for run in runs]
     if len({recipe.replace(seed=0) for recipe in recipes}) > 1 or len({recipe.seed for recipe in recipes}) < len(runs):
         raise InputError("--record: expected runs of one recipe that differ in their seeds, received others.")
-    mean, std = mean_and_std([run.metrics["accuracy"] for run in runs])
     seeds = " ".join(str(recipe.seed) for recipe in recipes)
-    entry = {
-        "name": name,
-        "metric": "test_accuracy",
-        "value": round(mean, 6),
-        "std": None if std is None else round(std, 6),
+    common = {
         "n": len(runs),
-        "unit": "fraction",
         "command": f"{command_without_run(runs[0].environment['command'])} --seed {seeds}",
         "seconds": round(sum(run.metrics["train_seconds"] for run in runs) / len(runs), 1),
         "hardware": runs[0].environment["hardware"],
         "commit": runs[0].environment["commit"],
         "details": f"results/{name}/",
     }
+    entries = [{"name": name, **figure, **common} for figure in _figures_of([run.metrics for run in runs])]
     for run, recipe in zip(runs, recipes, strict=True):
         _copy_evidence(run, results / name / f"seed{recipe.seed}")
     summary_file = results / "summary.json"
-    others = [each for each in (read_json(summary_file) if summary_file.is_file() else []) if not _same(each, entry)]
-    write_json(summary_file, sorted([*others, entry], key=lambda each: (each["name"], each["metric"])))
-    return entry
+    summary = read_json(summary_file) if summary_file.is_file() else []
+    # All of METRICS go, also one that these runs do not have: it would be a figure of other runs.
+    others = [each for each in summary if each["name"] != name or each["metric"] not in METRICS]
+    write_json(summary_file, sorted([*others, *entries], key=lambda each: (each["name"], each["metric"])))
+    return entries
+
+
+def _figures_of(metrics: list[dict]) -> list[dict]:
+    """Metric, value, std, unit over runs with these metrics.json; a figure that not all of them have is left out."""
+    figures = [_mean_figure("test_accuracy", "fraction", [each["accuracy"] for each in metrics])]
+    views = {each.get("tta", {}).get("views") for each in metrics}
+    if len(views) == 1 and None not in views:
+        figure = _mean_figure("test_accuracy_tta", "fraction", [each["tta"]["accuracy"] for each in metrics])
+        figures.append(figure | {"views": views.pop()})
+    figures.append(_mean_figure("train_seconds", "s", [each["train_seconds"] for each in metrics]))
+    if all("pflop" in each for each in metrics):  # runs evaluated before compute was counted have none
+        figures.append(_mean_figure("pflop", "PFLOP", [each["pflop"] for each in metrics]))
+    return figures
+
+
+def _mean_figure(metric: str, unit: str, values: list[float]) -> dict:
+    mean, std = mean_and_std(values)
+    if len(set(values)) == 1 and std is not None:
+        std = 0.0  # of compute, which no seed changes; rounding would leave 1e-17
+    return {"metric": metric, "value": _short(mean), "std": None if std is None else _short(std), "unit": unit}
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")  # significant digits: a small model's PFLOP is far below 1
 
 
 def command_without_run(command: str) -> str:
-    """A training command without what belongs to one run of it: seeds, run directory, resuming."""
-    return re.sub(r" --seed( \d+)+| --run-dir[ =]\S+| --resume\b", "", command)
+    """A training command without what belongs to one run of it: seeds, run directory, output, resuming."""
+    return re.sub(r" --seeds?( \d+)+| --(run-dir|output)[ =]\S+| --resume\b", "", command)
 
 
 def readme_table(summary: list[dict]) -> str:
-    """The README's table of test accuracies, in Markdown."""
-    lines = ["| result | test accuracy | training | hardware | command |", "|---|---|---|---|---|"]
+    """The README's table of test accuracies, plain and with test-time augmentation apart, in Markdown."""
+    of = {(each["name"], each["metric"]): each for each in summary}
+    lines = [
+        "| result | test accuracy | the same with TTA | training | hardware | command |",
+        "|---|---|---|---|---|---|",
+    ]
     for each in summary:
         if each["metric"] == "test_accuracy":
-            spread = "" if each["std"] is None else f" ± {100 * each['std']:.2f}"
+            name = each["name"]
+            tta, pflop = of.get((name, "test_accuracy_tta")), of.get((name, "pflop"))
+            with_tta = f"{_percent(tta)} ({tta['views']})" if tta else "not used"
+            training = duration(each["seconds"]) + (f", {pflop['value']:.2g} PFLOP" if pflop else "")
             lines.append(
-                f"| [{each['name']}]({each['details']}) | **{100 * each['value']:.2f}%**{spread} (n={each['n']}) "
-                f"| {each['seconds'] / 60:.0f} min | {each['hardware']} | `{each['command']}` |"
+                f"| [{name}]({each['details']}) | **{_percent(each)}** (n={each['n']}) "
+                f"| {with_tta} | {training} | {each['hardware']} | `{each['command']}` |"
             )
-    return "\n".join(lines)
+    notes = "; ".join(f"`{views}`: {words}" for views, words in TTA_IN_WORDS.items())
+    return "\n".join([*lines, "", f"TTA: test-time augmentation as in arXiv:2404.00498. {notes}."])
+
+
+def _percent(entry: dict) -> str:
+    spread = "" if entry["std"] is None else f" ± {100 * entry['std']:.2f}"
+    return f"{100 * entry['value']:.2f}%{spread}"
 
 
 def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
@@ -92,7 +130,3 @@ def _copy_evidence(run: EvaluatedRun, folder: Path) -> None:
     shutil.copyfile(source.test_openings, folder / source.test_openings.name)
     for figure in FIGURES:
         shutil.copyfile(source.figures / figure, folder / figure)
-
-
-def _same(one: dict, other: dict) -> bool:
-    return (one["name"], one["metric"]) == (other["name"], other["metric"])

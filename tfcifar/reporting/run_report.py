@@ -8,6 +8,7 @@ import numpy as np
 from pipelines.errors import InputError
 from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting import figures
+from tfcifar.reporting.tables import duration
 from tfcifar.run_dir import RunDir, read_history, read_json, write_text
 
 
@@ -63,16 +64,17 @@ def write_comparison(runs: list[EvaluatedRun], output: Path) -> str:
 
 def _table(runs: list[EvaluatedRun]) -> str:
     lines = [
-        "| run | model | parameters | validation | test accuracy | 95% interval | loss | ECE | training |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| run | model | parameters | validation | test accuracy | 95% interval | with TTA | loss | ECE | training |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for run in runs:
         m = run.metrics
         low, high = m["accuracy_ci95"]
+        tta = f"{m['tta']['accuracy']:.2%} ({m['tta']['views']})" if "tta" in m else "not used"
         lines.append(
             f"| {run.run_dir.name} | {m['model']} | {m['parameters'] / 1e6:.2f} M | {m['validation_accuracy']:.2%} "
-            f"| **{m['accuracy']:.2%}** | {low:.2%} to {high:.2%} | {m['loss']:.3f} | {m['ece']:.3f} "
-            f"| {m['train_seconds'] / 60:.1f} min |"
+            f"| **{m['accuracy']:.2%}** | {low:.2%} to {high:.2%} | {tta} | {m['loss']:.3f} | {m['ece']:.3f} "
+            f"| {duration(m['train_seconds'])} |"
         )
     return "\n".join(lines)
 

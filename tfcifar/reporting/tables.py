@@ -1,9 +1,14 @@
 """Metrics as text for people."""
 
+# What the views of recipe.TTA_VIEWS are, in words.
+TTA_IN_WORDS = {
+    "flip": "mean logits of two views, the image and its mirror image",
+    "flip_translate": "mean logits of six views, the image and two one-pixel translations of it, each also mirrored",
+}
+
 
 def result_table(metrics: dict) -> str:
     """A short table of one run's test metrics."""
-    low, high = metrics["accuracy_ci95"]
     hardest = sorted((row for row in metrics["per_class"] if row["n"]), key=lambda row: row["accuracy"])[:3]
     rows = [
         (
@@ -11,10 +16,23 @@ def result_table(metrics: dict) -> str:
             f"{metrics['model']}, {metrics['parameters'] / 1e6:.2f} M parameters, {metrics['macs'] / 1e6:.0f} M MACs",
         ),
         ("data", f"{metrics['dataset']}, {metrics['n']:,} test images"),
-        ("test accuracy", f"{metrics['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})"),
+        ("test accuracy", _accuracy(metrics)),
+        *([("  with TTA", f"{_accuracy(metrics['tta'])}, {metrics['tta']['views']}")] if "tta" in metrics else []),
         ("test loss", f"{metrics['loss']:.4f}"),
         ("calibration error", f"{metrics['ece']:.4f} (ECE, 15 bins)"),
         ("hardest classes", ", ".join(f"{row['name']} {row['accuracy']:.1%}" for row in hardest)),
-        ("training time", f"{metrics['train_seconds'] / 60:.1f} min"),
+        ("training", f"{duration(metrics['train_seconds'])}, {metrics['pflop']:.2g} PFLOP"),
     ]
     return "\n".join(f"{name:18} {value}" for name, value in rows)
+
+
+def duration(seconds: float) -> str:
+    """For example '9.7 s', '2.5 min', '40 min'."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 600 else f"{seconds / 60:.0f} min"
+
+
+def _accuracy(metrics: dict) -> str:
+    low, high = metrics["accuracy_ci95"]
+    return f"{metrics['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})"
