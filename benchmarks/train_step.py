@@ -8,7 +8,7 @@ import statistics
 import time
 from pathlib import Path
 
-HEADER = """# Speed of a training step
+HEADER = """## Number format and BatchNorm
 
     {command}
 
@@ -37,7 +37,7 @@ def parse(argv=None):
         "--steps", type=int, default=4, help="timed steps of a variant in a round (default: %(default)s)"
     )
     parser.add_argument("--models", nargs="+", default=list(CASES), choices=list(CASES), help="default: all")
-    parser.add_argument("--output", type=Path, help="Markdown file to write; the table is printed in any case")
+    parser.add_argument("--output", type=Path, help="Markdown file whose section to write; the table is printed")
     return parser.parse_args(argv)
 
 
@@ -101,8 +101,8 @@ def measure(names: list[str], rounds: int, steps: int) -> list[str]:
 
 def main() -> None:
     args = parse()
+    from benchmarks.document import write_section
     from tfcifar.environment import describe_environment
-    from tfcifar.run_dir import write_text
 
     environment = describe_environment()
     table = "\n".join(measure(args.models, args.rounds, args.steps))
@@ -115,7 +115,7 @@ def main() -> None:
             tensorflow=environment["packages"]["tensorflow"],
             keras=environment["packages"]["keras"],
         )
-        write_text(args.output, header + table + "\n" + FOOTER)
+        write_section(args.output, "train_step", header + table + "\n" + FOOTER)
 
 
 if __name__ == "__main__":

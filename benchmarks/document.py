@@ -1,0 +1,18 @@
+"""Sections of a Markdown file, each written by the benchmark that measured it."""
+
+import re
+from pathlib import Path
+
+from tfcifar.run_dir import write_text
+
+
+def write_section(path: Path, name: str, text: str) -> None:
+    """Put `text` between the marks of `name` in `path`; a new section goes to the end of the file."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    section = f"{begin}\n{text.strip()}\n{end}\n"
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}\n", re.DOTALL)
+    if pattern.search(before):
+        write_text(path, pattern.sub(lambda _: section, before, count=1))
+    else:
+        write_text(path, f"{before.rstrip()}\n\n{section}".lstrip())

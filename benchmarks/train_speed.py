@@ -1,0 +1,203 @@
+"""This project's training step against the same network in PyTorch, in turn, on the same cores.
+
+python -m benchmarks.train_speed --output docs/performance.md     (pip install torch)
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HEADER = """## The fast network against PyTorch
+
+    {command}
+
+{hardware}; TensorFlow {tensorflow}, Keras {keras}, PyTorch {torch}. The network of `fast_94` (`fast_cnn`: 2.0 M
+parameters, 118 M MACs), forward, backward and SGD with Nesterov momentum on a batch that is already in memory,
+bfloat16 on both sides. Two processes on the same cores take turns of {steps} steps, {rounds} rounds; the ratio is that
+of each round (above 1: this project is faster), with its smallest and largest value.
+
+The PyTorch side (`benchmarks/peer_torch.py`) has its best known settings: autocast, channels_last, one thread a core,
+and an allocator that keeps its memory. "PyTorch, default allocator" is the same without the last.
+
+"""
+ROW = "| {batch_size} | {peer} | {ours:.3f} | {theirs:.3f} | **{ratio:.2f}** ({low:.2f} to {high:.2f}) |"
+LEARNING_RATE = 1e-3
+PEERS = ("PyTorch", "PyTorch, default allocator")
+
+
+def parse(argv=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.train_speed",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--batch-size", type=int, nargs="+", default=[500, 2000], help="default: 500 2000")
+    parser.add_argument("--rounds", type=int, default=10, help="turns of each side (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=4, help="steps in a turn (default: %(default)s)")
+    parser.add_argument("--output", type=Path, help="Markdown file whose section to write; the table is printed")
+    parser.add_argument("--record", action="store_true", help="put the ratio of the first batch size on record")
+    parser.add_argument("--side", choices=("ours", "peer"), help=argparse.SUPPRESS)  # what the child processes run
+    return parser.parse_args(argv)
+
+
+def make_step(batch_size: int):
+    """One call of the function that `fit` calls for each batch, metrics included."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from tfcifar.models import build_model
+    from tfcifar.recipe import Model
+    from tfcifar.training.trainable import TrainableModel
+
+    keras.utils.set_random_seed(0)
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    model = build_model(Model("fast_cnn"), (32, 32, 3), 10, (0.49, 0.48, 0.45), (0.25, 0.24, 0.26))
+    trainable = TrainableModel.wrap(model, device_augment=None, average=None, integer_labels=False)
+    trainable.compile(
+        keras.optimizers.SGD(LEARNING_RATE, momentum=0.85, nesterov=True),
+        keras.losses.CategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    trainable.optimizer.build(trainable.trainable_variables)
+    random = np.random.default_rng(0)
+    images = tf.constant(random.integers(0, 256, (batch_size, 32, 32, 3)).astype("float32"))
+    labels = tf.one_hot(random.integers(0, 10, batch_size), 10)
+    batches = iter(tf.data.Dataset.from_tensors((images, labels)).repeat())
+    trainable.make_train_function()
+    return lambda: float(trainable.train_function(batches)["loss"])  # waits for the result
+
+
+def serve(side: str, batch_size: int) -> None:
+    """In a child process: run as many steps as each line of stdin says, answer with the seconds they took."""
+    if side == "ours":
+        step = make_step(batch_size)
+    else:
+        from benchmarks import peer_torch
+
+        step = peer_torch.make_step(batch_size, len(os.sched_getaffinity(0)), LEARNING_RATE)
+    for line in sys.stdin:
+        started = time.perf_counter()
+        for _ in range(int(line)):
+            step()
+        print(time.perf_counter() - started, flush=True)
+
+
+def start(side: str, batch_size: int, environment: dict):
+    """A function that lets a child process run a number of steps and returns their seconds."""
+    command = [sys.executable, "-m", "benchmarks.train_speed", "--side", side, "--batch-size", str(batch_size)]
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | environment
+    )
+
+    def turn(steps: int) -> float:
+        print(steps, file=child.stdin, flush=True)
+        answer = child.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{' '.join(command)} ended with exit code {child.wait()}")
+        return float(answer)
+
+    return turn
+
+
+def measure(batch_size: int, rounds: int, steps: int) -> list[dict]:
+    """One row for each peer."""
+    from tqdm import tqdm
+
+    from benchmarks.peer_torch import ENVIRONMENT
+
+    sides = {
+        "ours": start("ours", batch_size, {}),
+        PEERS[0]: start("peer", batch_size, ENVIRONMENT),
+        PEERS[1]: start("peer", batch_size, {}),
+    }
+    for turn in sides.values():
+        turn(3)  # traces the graph, fills the caches
+    seconds = {name: [] for name in sides}
+    for _ in tqdm(range(rounds), desc=f"batch {batch_size}"):
+        for name, turn in sides.items():
+            seconds[name].append(turn(steps) / steps)
+    rows = []
+    for peer in PEERS:
+        ratios = [theirs / ours for theirs, ours in zip(seconds[peer], seconds["ours"], strict=True)]
+        rows.append(
+            {
+                "batch_size": batch_size,
+                "peer": peer,
+                "ours": statistics.median(seconds["ours"]),
+                "theirs": statistics.median(seconds[peer]),
+                "ratio": statistics.median(ratios),
+                "std": statistics.stdev(ratios) if rounds > 1 else None,
+                "low": min(ratios),
+                "high": max(ratios),
+            }
+        )
+    return rows
+
+
+def main() -> None:
+    args = parse()
+    if args.side:
+        serve(args.side, args.batch_size[0])
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    from pipelines.errors import InputError
+
+    try:
+        torch_version = version("torch")
+    except PackageNotFoundError:
+        raise InputError("train_speed: expected PyTorch beside TensorFlow, found none; pip install torch.") from None
+    from benchmarks.document import write_section
+    from tfcifar.environment import describe_environment
+
+    rows = [row for batch_size in args.batch_size for row in measure(batch_size, args.rounds, args.steps)]
+    table = "\n".join(
+        [
+            "| batch | peer | this project, s a step | peer, s a step | ratio |",
+            "|--:|---|--:|--:|--:|",
+            *(ROW.format(**row) for row in rows),
+        ]
+    )
+    print(table)
+    environment = describe_environment()
+    if args.output:
+        header = HEADER.format(
+            command=environment["command"],
+            hardware=environment["hardware"],
+            tensorflow=environment["packages"]["tensorflow"],
+            keras=environment["packages"]["keras"],
+            torch=torch_version,
+            steps=args.steps,
+            rounds=args.rounds,
+        )
+        write_section(args.output, "train_speed", header + table)
+    if args.record:
+        from tfcifar.reporting.results import put_on_record
+
+        put_on_record(
+            {
+                "name": "train_step",
+                "metric": "ratio_to_pytorch",
+                "value": round(rows[0]["ratio"], 4),
+                "std": round(rows[0]["std"], 4) if rows[0]["std"] else None,
+                "n": args.rounds,
+                "unit": "ratio",
+                "command": environment["command"],
+                "seconds": round(rows[0]["ours"], 4),
+                "hardware": environment["hardware"],
+                "commit": environment["commit"],
+                "details": str(args.output) if args.output else None,
+            }
+        )
+
+
+if __name__ == "__main__":
+    from tfcifar.cli import run
+
+    run(main)
