@@ -17,7 +17,18 @@ import tensorflow as tf
 from pipelines.augment_color import color_jitter
 from pipelines.augment_config import Augment
 from pipelines.augment_erase import cutout, random_erasing
-from pipelines.augment_geometry import alternating_flip, crop_translate, random_flip, rotate, shift
+from pipelines.augment_geometry import (
+    alternating_flip,
+    alternating_flip_move,
+    crop_move,
+    crop_translate,
+    move,
+    random_flip,
+    random_flip_move,
+    rotate,
+    shift,
+    shift_move,
+)
 from pipelines.augment_mix import cutmix, mixup, smooth_labels
 from pipelines.augment_random import split, uniform
 from pipelines.errors import InputError
@@ -61,22 +72,27 @@ def augment_batch(images, labels, example_ids, epoch, seed, config):
     Raises:
         InputError: Labels are not one-hot rows, or the padding does not fit the images.
     """
-    images, labels = tf.cast(images, tf.float32), tf.cast(labels, tf.float32)
+    labels = tf.cast(labels, tf.float32)
+    if tf.config.get_visible_devices("GPU"):  # TensorFlow gathers uint8 on the CPU only, and would go back to it
+        images = tf.cast(images, tf.float32)
     if labels.shape.rank != 2:
         raise InputError(f"labels: expected one-hot rows [batch, classes], received shape {labels.shape}.")
     seeds = split(seed, 9)
 
+    moves = []  # done together at the price of one, and on bytes where they come as bytes: a quarter of the memory
     if config.crop_padding:
-        images = crop_translate(images, seeds[0], config.crop_padding)
+        moves.append(crop_move(images, seeds[0], config.crop_padding))
     if config.shift_fraction:
-        images = shift(images, seeds[1], config.shift_fraction)
-    if config.rotation_degrees:
-        images = rotate(images, seeds[2], config.rotation_degrees)
+        moves.append(shift_move(images, seeds[1], config.shift_fraction))
+    if config.rotation_degrees:  # computes pixels from pixels, so what comes before it has to be done
+        images = tf.cast(move(images, *moves), tf.float32)
+        images, moves = rotate(images, seeds[2], config.rotation_degrees), []
     if config.flip == "random":
-        images = random_flip(images, seeds[3])
+        moves.append(random_flip_move(images, seeds[3]))
     if config.flip == "alternating":
         run_seed = tf.stack([seed[0], tf.zeros_like(seed[0])])  # the same in every batch of the run
-        images = alternating_flip(images, example_ids, epoch, run_seed)
+        moves.append(alternating_flip_move(images, example_ids, epoch, run_seed))
+    images = tf.cast(move(images, *moves), tf.float32)
 
     if config.randaugment_layers:
         images = rand_augment(images, seeds[4], config.randaugment_layers, config.randaugment_magnitude)

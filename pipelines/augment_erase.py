@@ -24,11 +24,11 @@ def cutout(images, seed, size, fill=GRAY):
     Returns:
         float32 [b, h, w, c] in [0, 255].
     """
-    _, height, width, _ = images.shape
+    _, height, width, channels = images.shape
     row_seed, column_seed = split(seed, 2)
     top = per_image_integer(images, row_seed, 0, height - 1) - size // 2
     left = per_image_integer(images, column_seed, 0, width - 1) - size // 2
-    hole = box_mask(images, top, left, size, size)
+    hole = box_mask(images, top, left, size, size, channels)
     return images * (1 - hole) + fill * hole
 
 
@@ -49,7 +49,7 @@ def random_erasing(images, seed, probability, area=(0.02, 0.4), aspect=(0.3, 1 /
     Returns:
         float32 [b, h, w, c] in [0, 255].
     """
-    _, height, width, _ = images.shape
+    _, height, width, channels = images.shape
     seeds = split(seed, 6)
     pixels = per_image(images, seeds[0], *area) * height * width
     ratio = tf.exp(per_image(images, seeds[1], math.log(aspect[0]), math.log(aspect[1])))
@@ -58,23 +58,25 @@ def random_erasing(images, seed, probability, area=(0.02, 0.4), aspect=(0.3, 1 /
     top = _below(per_image(images, seeds[2]), height - rows + 1)
     left = _below(per_image(images, seeds[3]), width - columns + 1)
     erased = per_image(images, seeds[4]) < probability
-    hole = box_mask(images, top, left, tf.where(erased, rows, 0), columns)
+    hole = box_mask(images, top, left, tf.where(erased, rows, 0), columns, channels)
     noise = uniform(tf.shape(images), seeds[5], 0.0, 255.0)
     return images * (1 - hole) + noise * hole
 
 
-def box_mask(images, top, left, rows, columns):
-    """1 inside a box, 0 outside, float32 [b, h, w, 1]; what lies outside the image does not count.
+def box_mask(images, top, left, rows, columns, channels=1):
+    """1 inside a box, 0 outside, float32 [b, h, w, channels]; what lies outside the image does not count.
 
     Args:
         images: [b, h, w, c], for the size only.
         top, left: int32 [b], first row and column of the box; may be negative.
         rows, columns: int32 [b] or scalar, height and width of the box in pixels.
+        channels: int. With as many as the images have, nothing is broadcast along the last axis, which TensorFlow
+            does element by element: 3 times the time of the product itself.
     """
     _, height, width, _ = images.shape
     vertical = _between(tf.range(height), top, top + rows)
-    horizontal = _between(tf.range(width), left, left + columns)
-    return (vertical[:, :, tf.newaxis] * horizontal[:, tf.newaxis, :])[..., tf.newaxis]
+    horizontal = _between(tf.repeat(tf.range(width), channels), left, left + columns)
+    return tf.reshape(vertical[:, :, tf.newaxis] * horizontal[:, tf.newaxis, :], [-1, height, width, channels])
 
 
 def _between(index, first, end):

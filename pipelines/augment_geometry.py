@@ -1,7 +1,11 @@
 """Where the pixels go: flips, crops, shifts and rotations, on whole batches.
 
-Images are float32 [b, h, w, c]; h, w and c must be known when the graph is built, b need not be. The
-operations that move whole pixels gather rows and columns instead of cutting slices image by image.
+Images are float32 [b, h, w, c]; h, w and c must be known when the graph is built, b need not be. What moves whole
+pixels takes uint8 as well, and gives back what it takes.
+
+Flips, crops and shifts move whole pixels. Each of them is a move: (rows int32 [b, h], columns int32 [b, w]), which
+row and column of its image each output row and column shows. Moves compose before any pixel is touched, so that
+all of a batch's moves together cost one gather.
 """
 
 import math
@@ -24,7 +28,12 @@ def random_flip(images, seed):
     Returns:
         float32 [b, h, w, c].
     """
-    return _flip_where(images, per_image(images, seed) < 0.5)
+    return move(images, random_flip_move(images, seed))
+
+
+def random_flip_move(images, seed):
+    """The move of `random_flip`."""
+    return _mirror(images, per_image(images, seed) < 0.5)
 
 
 def alternating_flip(images, example_ids, epoch, seed):
@@ -42,8 +51,13 @@ def alternating_flip(images, example_ids, epoch, seed):
     Returns:
         float32 [b, h, w, c].
     """
+    return move(images, alternating_flip_move(images, example_ids, epoch, seed))
+
+
+def alternating_flip_move(images, example_ids, epoch, seed):
+    """The move of `alternating_flip`."""
     lowest_bit = (_hash_bits(example_ids, seed) ^ tf.cast(epoch, tf.uint64)) & tf.constant(1, tf.uint64)
-    return _flip_where(images, tf.cast(lowest_bit, tf.bool))
+    return _mirror(images, tf.cast(lowest_bit, tf.bool))
 
 
 def crop_translate(images, seed, padding, mode="reflect"):
@@ -67,6 +81,11 @@ def crop_translate(images, seed, padding, mode="reflect"):
     return _translate(images, seed, padding, padding, mode)
 
 
+def crop_move(images, seed, padding):
+    """The move of `crop_translate` with a reflected border."""
+    return _reflected_offsets(images, seed, padding, padding)
+
+
 def shift(images, seed, fraction, mode="reflect"):
     """Moves each image by up to `fraction` of its height and width, in whole pixels.
 
@@ -79,8 +98,35 @@ def shift(images, seed, fraction, mode="reflect"):
     Returns:
         float32 [b, h, w, c].
     """
-    _, height, width, _ = images.shape
-    return _translate(images, seed, int(height * fraction), int(width * fraction), mode)
+    return _translate(images, seed, *_shift_limits(images, fraction), mode)
+
+
+def shift_move(images, seed, fraction):
+    """The move of `shift` with a reflected border."""
+    return _reflected_offsets(images, seed, *_shift_limits(images, fraction))
+
+
+def move(images, *moves):
+    """Applies `moves`, the first one first, in one gather.
+
+    Args:
+        images: [b, h, w, c] of any dtype.
+        moves: pairs (rows int32 [b, h], columns int32 [b, w]), within the image.
+
+    Returns:
+        Same shape and dtype; the same tensor where there is no move.
+    """
+    if not moves:
+        return images
+    (rows, columns), *others = moves
+    for next_rows, next_columns in others:
+        rows = tf.gather(rows, next_rows, batch_dims=1)
+        columns = tf.gather(columns, next_columns, batch_dims=1)
+    # One gather of pixels from a flat list is faster than one of rows and one of columns.
+    _, height, width, channels = images.shape
+    first = height * width * tf.range(tf.shape(images)[0])
+    pixels = first[:, tf.newaxis, tf.newaxis] + width * rows[:, :, tf.newaxis] + columns[:, tf.newaxis, :]
+    return tf.gather(tf.reshape(images, [-1, channels]), pixels)
 
 
 def rotate(images, seed, degrees):
@@ -131,11 +177,12 @@ def affine(images, matrices, offsets=0.0, fill_mode="CONSTANT", fill_value=0.0):
     )
 
 
-def _flip_where(images, flipped):
-    # Gathering columns is twice as fast as choosing between the batch and its mirror image.
-    columns = tf.range(images.shape[2])
-    columns = tf.where(flipped[:, tf.newaxis], columns[::-1], columns)
-    return tf.gather(images, columns, axis=2, batch_dims=1)
+def _mirror(images, flipped):
+    """The move that mirrors the images where `flipped`, bool [b], is set."""
+    _, height, width, _ = images.shape
+    columns = tf.range(width)
+    rows = tf.tile(tf.range(height)[tf.newaxis], [tf.shape(images)[0], 1])
+    return rows, tf.where(flipped[:, tf.newaxis], columns[::-1], columns)
 
 
 def _hash_bits(example_ids, seed):
@@ -151,28 +198,41 @@ def _mix(bits):
     return bits ^ tf.bitwise.right_shift(bits, tf.constant(33, tf.uint64))
 
 
-def _translate(images, seed, max_rows, max_columns, mode):
+def _shift_limits(images, fraction):
     _, height, width, _ = images.shape
+    return int(height * fraction), int(width * fraction)
+
+
+def _translate(images, seed, max_rows, max_columns, mode):
     if mode not in FILL_MODES:
         raise unknown("mode", str(mode), FILL_MODES)
-    if mode == "reflect" and (max_rows >= height or max_columns >= width):
+    if mode == "reflect":
+        return move(images, _reflected_offsets(images, seed, max_rows, max_columns))
+    _, height, width, _ = images.shape
+    rows, columns = _offsets(images, seed, max_rows, max_columns)
+    inside = _inside(rows, height)[:, :, tf.newaxis] * _inside(columns, width)[:, tf.newaxis, :]
+    moved = move(images, (tf.clip_by_value(rows, 0, height - 1), tf.clip_by_value(columns, 0, width - 1)))
+    return moved * tf.cast(inside[..., tf.newaxis], moved.dtype)
+
+
+def _reflected_offsets(images, seed, max_rows, max_columns):
+    _, height, width, _ = images.shape
+    if max_rows >= height or max_columns >= width:
         raise InputError(
             f"padding: expected fewer pixels than the image has (a reflected border comes from inside it), "
             f"received {max(max_rows, max_columns)} for images of {height}x{width}."
         )
+    rows, columns = _offsets(images, seed, max_rows, max_columns)
+    return _reflect(rows, height), _reflect(columns, width)
+
+
+def _offsets(images, seed, max_rows, max_columns):
+    """Rows [b, h] and columns [b, w], displaced per image; may lie outside the image."""
+    _, height, width, _ = images.shape
     row_seed, column_seed = split(seed, 2)
     rows = tf.range(height) + per_image_integer(images, row_seed, -max_rows, max_rows)[:, tf.newaxis]
     columns = tf.range(width) + per_image_integer(images, column_seed, -max_columns, max_columns)[:, tf.newaxis]
-    if mode == "reflect":
-        return _pick(images, _reflect(rows, height), _reflect(columns, width))
-    inside = _inside(rows, height)[:, :, tf.newaxis] * _inside(columns, width)[:, tf.newaxis, :]
-    picked = _pick(images, tf.clip_by_value(rows, 0, height - 1), tf.clip_by_value(columns, 0, width - 1))
-    return picked * inside[..., tf.newaxis]
-
-
-def _pick(images, rows, columns):
-    """The pixels at the crossings of rows [b, h] and columns [b, w]."""
-    return tf.gather(tf.gather(images, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
+    return rows, columns
 
 
 def _reflect(index, size):

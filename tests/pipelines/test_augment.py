@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from pipelines import augment as aug
 from pipelines.augment_config import Augment
+from pipelines.augment_erase import box_mask
 from pipelines.augment_geometry import affine, rotation
 from pipelines.augment_random import beta
 
@@ -190,3 +191,25 @@ def test_smooth_labels_means_what_keras_means(labels):
     smooth = aug.smooth_labels(labels, 0.1)
     ours = keras.losses.CategoricalCrossentropy(from_logits=True)(smooth, logits)
     assert float(ours) == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "constant"])
+def test_crops_of_bytes_are_bytes_of_the_same_windows(images, mode):
+    pixels = images.astype(np.uint8)
+    crops = aug.crop_translate(pixels, SEED, 3, mode)
+    assert crops.dtype == tf.uint8
+    np.testing.assert_array_equal(crops, aug.crop_translate(pixels.astype(np.float32), SEED, 3, mode))
+    padded = np.pad(pixels[5], [(3, 3), (3, 3), (0, 0)], mode)
+    windows = {padded[y : y + 12, x : x + 16].tobytes() for y in range(7) for x in range(7)}
+    assert crops.numpy()[5].tobytes() in windows
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_box_mask_is_one_inside_the_box_in_every_channel(channels):
+    top, left, rows, columns = [-2, 3, 10], [4, -1, 14], [5, 4, 9], [3, 4, 6]
+    expected = np.zeros([3, 12, 16, channels], np.float32)
+    for index in range(3):
+        y, x = top[index], left[index]
+        expected[index, max(y, 0) : y + rows[index], max(x, 0) : x + columns[index]] = 1
+    found = box_mask(np.zeros([3, 12, 16, 3]), *map(tf.constant, (top, left, rows, columns)), channels)
+    np.testing.assert_array_equal(found, expected)

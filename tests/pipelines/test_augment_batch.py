@@ -147,3 +147,54 @@ def test_what_does_not_fit_the_batch_is_refused(batch):
 def test_the_settings_load_without_tensorflow():
     code = "import sys, pipelines.augment_config; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_crop_and_flip_in_one_gather_show_windows_of_the_padded_image_and_all_of_them():
+    image = np.random.default_rng(0).integers(0, 256, [6, 8, 3]).astype(np.uint8)
+    padded = np.pad(image, [(2, 2), (2, 2), (0, 0)], "reflect").astype(np.float32)
+    windows = [padded[y : y + 6, x : x + 8] for y in range(5) for x in range(5)]
+    views = {view.tobytes() for window in windows for view in (window, window[:, ::-1])}
+    copies = np.stack([image] * 1000), np.eye(CLASSES)[np.zeros(1000, int)], np.arange(1000)
+    for flip in ("random", "alternating"):
+        out, _ = augment(copies, crop_padding=2, flip=flip)
+        assert {view.tobytes() for view in out} == views
+
+
+def test_next_epoch_mirrors_what_the_crop_cut_out(batch):
+    # The crop comes before the flip: with the same draws, the other epoch shows the same window the other way.
+    even, odd = (
+        augment(batch, epoch=epoch, crop_padding=4, shift_fraction=0.1, flip="alternating") for epoch in (0, 1)
+    )
+    np.testing.assert_array_equal(odd[0], even[0][:, :, ::-1])
+
+
+def test_moves_in_one_gather_equal_one_numpy_indexing_after_the_other():
+    from pipelines.augment_geometry import move
+
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, [5, 6, 8, 3]).astype(np.uint8)
+    moves = [(random.integers(0, 6, [5, 6]), random.integers(0, 8, [5, 8])) for _ in range(3)]
+    expected = images
+    for rows, columns in moves:
+        expected = np.stack([image[np.ix_(*index)] for image, *index in zip(expected, rows, columns, strict=True)])
+    found = move(tf.constant(images), *(tuple(tf.constant(part, tf.int32) for part in pair) for pair in moves))
+    assert found.dtype == tf.uint8
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_bytes_and_floats_come_out_the_same(batch):
+    images, *rest = batch
+    as_floats = images.astype(np.float32), *rest
+    for left, right in zip(augment(batch, **EVERYTHING), augment(as_floats, **EVERYTHING), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("gpus", [[], ["GPU:0"]])
+def test_with_a_gpu_no_bytes_are_gathered_which_only_the_cpu_can_do(batch, gpus, monkeypatch):
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind=None: gpus)
+    images, labels, ids = batch
+    config = Augment(flip="alternating", crop_padding=4)
+    graph = tf.function(lambda images: aug.augment_batch(images, labels, ids, 0, tf.constant(SEED), config)[0])
+    operations = graph.get_concrete_function(tf.TensorSpec(images.shape, tf.uint8)).graph.get_operations()
+    gathered = {operation.inputs[0].dtype for operation in operations if operation.type == "GatherV2"}
+    assert (tf.uint8 in gathered) == (not gpus)

@@ -45,12 +45,21 @@ def record(name: str, runs: list[EvaluatedRun], results: Path = RESULTS) -> list
     entries = [{"name": name, **figure, **common} for figure in _figures_of([run.metrics for run in runs])]
     for run, recipe in zip(runs, recipes, strict=True):
         _copy_evidence(run, results / name / f"seed{recipe.seed}")
+    # All of METRICS go, also one that these runs do not have: it would be a figure of other runs.
+    put_on_record(entries, METRICS, results)
+    return entries
+
+
+def put_on_record(entries: list[dict], replaced: tuple[str, ...] = (), results: Path = RESULTS) -> None:
+    """Write `entries`, all of one name, to results/summary.json in place of those of the same name and metric.
+
+    replaced: metrics of that name to take out besides.
+    """
     summary_file = results / "summary.json"
     summary = read_json(summary_file) if summary_file.is_file() else []
-    # All of METRICS go, also one that these runs do not have: it would be a figure of other runs.
-    others = [each for each in summary if each["name"] != name or each["metric"] not in METRICS]
+    new = {(each["name"], each["metric"]) for each in entries} | {(entries[0]["name"], each) for each in replaced}
+    others = [each for each in summary if (each["name"], each["metric"]) not in new]
     write_json(summary_file, sorted([*others, *entries], key=lambda each: (each["name"], each["metric"])))
-    return entries
 
 
 def _figures_of(metrics: list[dict]) -> list[dict]:
