@@ -12,8 +12,8 @@ def get_recipe() -> Recipe:
         name="residual_cnn",
         model=Model("residual_cnn", dropout=0.1),
         augment=Augment(flip="alternating", crop_padding=4, cutout_size=8, label_smoothing=0.1),
-        optimizer=Optimizer("sgd", learning_rate=0.4, momentum=0.9, weight_decay=5e-3),
-        schedule=Schedule("one_cycle", warmup_epochs=5),
-        epochs=24,
-        batch_size=500,
+        optimizer=Optimizer("sgd", learning_rate=0.1, momentum=0.9, weight_decay=5e-3),
+        schedule=Schedule("one_cycle", warmup_epochs=4),
+        epochs=22,
+        batch_size=250,
     )
