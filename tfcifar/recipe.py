@@ -188,6 +188,12 @@ class Recipe:
         _check(self.seed >= 0, "seed", "at least 0", self.seed)
         patience = self.early_stopping_patience
         _check(patience is None or patience >= 1, "early_stopping_patience", "at least 1, or none", patience)
+        _check(
+            patience is None or not self.data.train_on_validation,
+            "early_stopping_patience",
+            "none with data.train_on_validation, which leaves nothing to judge by",
+            patience,
+        )
         if self.mixed_precision not in PRECISIONS:
             raise unknown("mixed_precision", self.mixed_precision, PRECISIONS)
         if self.labels not in LABELS:

@@ -77,9 +77,14 @@ def run_recipe(recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bo
     summary = train(recipe, splits, RunDir(run_dir), resume)
     print(
         f"trained {summary['epochs']} epochs in {summary['seconds'] / 60:.1f} min; waited for data "
-        f"{summary['data_wait_share']:.1%} of the training time; best validation accuracy "
-        f"{summary['val_accuracy']:.4f} in epoch {summary['best_epoch']}",
+        f"{summary['data_wait_share']:.1%} of the training time; {_validation(summary)}",
         flush=True,
     )
     if evaluate:
         evaluate_and_print(RunDir(run_dir))
+
+
+def _validation(summary: dict) -> str:
+    if summary["val_accuracy"] is None:
+        return "no validation: it trained on those images too"
+    return f"best validation accuracy {summary['val_accuracy']:.4f} in epoch {summary['best_epoch']}"

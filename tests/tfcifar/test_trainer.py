@@ -174,7 +174,9 @@ def test_a_model_trained_on_validation_data_too_is_the_last_one_not_the_best(spl
     everything = make_splits(splits.source, train_on_validation=True)
     assert len(everything.train) == len(splits.train) + len(splits.validation)
     run_dir = RunDir(tmp_path / "run")
-    train(recipe(data=Data(train_on_validation=True)), everything, run_dir)
+    summary = train(recipe(data=Data(train_on_validation=True)), everything, run_dir)
+    assert summary["best_epoch"] is summary["val_accuracy"] is None
+    assert all(np.isnan(row["val_accuracy"]) for row in read_history(run_dir.history))
     with np.load(run_dir.checkpoints / "state-0002.npz") as state:
         last = state["model/00000"]
     np.testing.assert_array_equal(load_model(run_dir.model).variables[0].numpy(), last)

@@ -52,7 +52,9 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
 
     predictions = _recorded_predictions(run_dir, digest)
     if predictions is None or views not in ("none", str(predictions.get("tta", "none"))):
-        predictions = _open_test_and_predict(run_dir, source, splits, model, digest, views, predictions or {})
+        predictions = _open_test_and_predict(
+            run_dir, source, splits, data.train_on_validation, model, digest, views, predictions or {}
+        )
 
     timing, macs = read_json(run_dir.timing), count_macs(model)
     metrics = {
@@ -66,7 +68,7 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
         "pflop": training_pflop(
             macs, timing["epochs"] * steps_per_epoch(splits.train, recipe.batch_size) * recipe.batch_size
         ),
-        "validation_accuracy": _judge(predictions, "validation", "", splits.class_names)["accuracy"],
+        "validation_accuracy": _validation_accuracy(predictions, "", splits.class_names),
         **({} if views == "none" else {"tta": _tta_metrics(predictions, views, splits.class_names)}),
         **_judge(predictions, "test", "", splits.class_names),
     }
@@ -82,24 +84,40 @@ def _judge(predictions: dict, split: str, suffix: str, class_names) -> dict:
 
 
 def _tta_metrics(predictions: dict, views: str, class_names) -> dict:
-    test, validation = (_judge(predictions, split, "_tta", class_names) for split in ("test", "validation"))
+    test = _judge(predictions, "test", "_tta", class_names)
     return {
         "views": views,
         "accuracy": test["accuracy"],
         "accuracy_ci95": test["accuracy_ci95"],
         "nll": test["loss"],
         "ece": test["ece"],
-        "validation_accuracy": validation["accuracy"],
+        "validation_accuracy": _validation_accuracy(predictions, "_tta", class_names),
     }
 
 
+def _validation_accuracy(predictions: dict, suffix: str, class_names) -> float | None:
+    """None where the run was trained on the validation images."""
+    if f"validation_logits{suffix}" not in predictions:
+        return None
+    return _judge(predictions, "validation", suffix, class_names)["accuracy"]
+
+
 def _open_test_and_predict(
-    run_dir: RunDir, source: Source, splits: Splits, model, digest: str, views: str, recorded: dict
+    run_dir: RunDir,
+    source: Source,
+    splits: Splits,
+    trained_on_validation: bool,
+    model,
+    digest: str,
+    views: str,
+    recorded: dict,
 ) -> dict:
     """Open the test split, on the record, and write predictions.npz; plain logits in `recorded` stay as they are."""
     test, checksum = open_test_split(source)
     _record_opening(run_dir, digest, checksum, views)
-    examples = {"validation": splits.validation, "test": test}
+    examples = {"test": test}
+    if not trained_on_validation:
+        examples["validation"] = splits.validation
 
     def logits(suffix: str, view: str) -> dict:
         return {

@@ -37,7 +37,7 @@ def plot_curves(history: list[dict], path: str | Path) -> None:
         path: the PNG to write, 1200 x 468 pixels.
     """
     epochs = [row["epoch"] for row in history]
-    best = max(history, key=lambda row: -math.inf if math.isnan(row["val_accuracy"]) else row["val_accuracy"])
+    validated = [row for row in history if not math.isnan(row["val_accuracy"])]
     panels = (
         ("Loss (nats)", ("loss", "val_loss")),
         ("Accuracy", ("accuracy", "val_accuracy")),
@@ -49,6 +49,8 @@ def plot_curves(history: list[dict], path: str | Path) -> None:
         axes = figure.subplots(1, 3, width_ratios=(1, 1, 0.75))
         for ax, (title, keys) in zip(axes, panels, strict=True):
             for key in keys:
+                if key.startswith("val_") and not validated:
+                    continue
                 # A line of one epoch is invisible without its point; a hundred points hide the line.
                 marker = "o" if len(history) <= 30 else None
                 values = [row[key] for row in history]
@@ -56,16 +58,21 @@ def plot_curves(history: list[dict], path: str | Path) -> None:
             ax.set(title=title, xlabel="epoch", xlim=(0.5, epochs[-1] + 0.5))
             ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
             _shade_phases(ax, history)
-        axes[1].axvline(best["epoch"], color=GREY, linestyle=":")
-        axes[0].axvline(best["epoch"], color=GREY, linestyle=":", label=f"best epoch: {best['epoch']}")
-        axes[1].plot(best["epoch"], best["val_accuracy"], "*", color=ORANGE, markersize=13, markeredgecolor="white")
-        axes[1].set_title(f"Accuracy (best validation {best['val_accuracy']:.2%})")
+        if validated:
+            _mark_best(axes, max(validated, key=lambda row: row["val_accuracy"]))
         axes[1].yaxis.set_major_formatter(PercentFormatter(1))
         if min(row["learning_rate"] for row in history) > 0:  # a cosine may end at exactly 0
             axes[2].set_yscale("log")
             axes[2].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             axes[2].yaxis.set_minor_formatter("")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+
+
+def _mark_best(axes, best: dict) -> None:
+    axes[1].axvline(best["epoch"], color=GREY, linestyle=":")
+    axes[0].axvline(best["epoch"], color=GREY, linestyle=":", label=f"best epoch: {best['epoch']}")
+    axes[1].plot(best["epoch"], best["val_accuracy"], "*", color=ORANGE, markersize=13, markeredgecolor="white")
+    axes[1].set_title(f"Accuracy (best validation {best['val_accuracy']:.2%})")
 
 
 def _shade_phases(ax, history: list[dict]) -> None:

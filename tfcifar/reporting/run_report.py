@@ -72,11 +72,16 @@ def _table(runs: list[EvaluatedRun]) -> str:
         low, high = m["accuracy_ci95"]
         tta = f"{m['tta']['accuracy']:.2%} ({m['tta']['views']})" if "tta" in m else "not used"
         lines.append(
-            f"| {run.run_dir.name} | {m['model']} | {m['parameters'] / 1e6:.2f} M | {m['validation_accuracy']:.2%} "
+            f"| {run.run_dir.name} | {m['model']} | {m['parameters'] / 1e6:.2f} M | {_validation(m)} "
             f"| **{m['accuracy']:.2%}** | {low:.2%} to {high:.2%} | {tta} | {m['loss']:.3f} | {m['ece']:.3f} "
             f"| {duration(m['train_seconds'])} |"
         )
     return "\n".join(lines)
+
+
+def _validation(metrics: dict) -> str:
+    accuracy = metrics["validation_accuracy"]
+    return "trained on" if accuracy is None else f"{accuracy:.2%}"
 
 
 def _tests(runs: list[EvaluatedRun]) -> str:

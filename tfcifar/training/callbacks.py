@@ -1,5 +1,6 @@
 """What happens at the end of an epoch, in one visible order; and progress for people."""
 
+import math
 import sys
 import time
 from contextlib import nullcontext
@@ -30,7 +31,11 @@ class RunState:
 
 
 class EndOfEpoch(keras.callbacks.Callback):
-    """Validate (with the averaged weights if there are any), keep the best model, log, stop early, save the state."""
+    """Validate (with the averaged weights if there are any), keep the best model, log, stop early, save the state.
+
+    Without `val_ds`, where the model trains on the validation images too, the newest model is kept, and history.csv
+    has nan for what was not measured.
+    """
 
     def __init__(
         self,
@@ -39,13 +44,12 @@ class EndOfEpoch(keras.callbacks.Callback):
         state: RunState,
         plain_model,
         val_ds,
-        choose_best: bool,
         patience: int | None,
     ):
         super().__init__()
         self.run_dir, self.phase, self.state = run_dir, phase, state
         self.plain_model, self.val_ds = plain_model, val_ds
-        self.choose_best, self.patience = choose_best, patience
+        self.patience = patience
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.perf_counter()
@@ -56,7 +60,7 @@ class EndOfEpoch(keras.callbacks.Callback):
         with self.model.average.applied() if self.model.average is not None else nullcontext():
             row = self._validate(epoch, logs)
             best_before = max((row["val_accuracy"] for row in self.state.history), default=-1.0)
-            if row["val_accuracy"] > best_before or not self.choose_best:
+            if row["val_accuracy"] > best_before or self.val_ds is None:
                 write_whole(self.run_dir.model, lambda path: self.plain_model.save(path))
         self.state.history.append(row)
         write_csv(self.run_dir.history, self.state.history)
@@ -73,7 +77,9 @@ class EndOfEpoch(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _validate(self, epoch, logs) -> dict:
-        validation = self.model.evaluate(self.val_ds, verbose=0, return_dict=True)
+        validation = {"loss": math.nan, "accuracy": math.nan}
+        if self.val_ds is not None:
+            validation = self.model.evaluate(self.val_ds, verbose=0, return_dict=True)
         logs.update({f"val_{name}": value for name, value in validation.items()})  # TensorBoard reads them here
         return {
             "epoch": epoch + 1,
@@ -117,11 +123,12 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.bar.close()
         left = (self.phase.last_epoch - epoch - 1) * (time.perf_counter() - self.started)
+        validation = f"val_loss {logs['val_loss']:.4f}  val_accuracy {logs['val_accuracy']:.4f}  "
         eta = f"{left / 60:.0f} min left in this phase" if left else "end of phase"
         print(
             f"epoch {epoch + 1}/{self.total_epochs} {self.phase.name:9}  "
             f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}  "
-            f"val_loss {logs['val_loss']:.4f}  val_accuracy {logs['val_accuracy']:.4f}  "
+            f"{'' if math.isnan(logs['val_loss']) else validation}"
             f"{self.images_per_second:.0f} images/s  {eta}",
             flush=True,
         )

@@ -1,6 +1,7 @@
 """Train what a recipe describes into a run directory; continue where an interrupted run stopped."""
 
 import dataclasses
+import math
 
 import keras
 import tensorflow as tf
@@ -24,6 +25,8 @@ from tfcifar.training.weight_average import WeightAverage
 
 def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False) -> dict:
     """Run all phases of `recipe`; `run_dir` receives everything, `model.keras` is the best by validation accuracy.
+
+    With `data.train_on_validation` there is nothing left to choose by: `model.keras` is the last.
 
     Args:
         resume: continue the run that `run_dir` holds, from its last whole epoch. The batches, learning rates
@@ -128,10 +131,11 @@ def _run_phase(
         integer_labels=integer_labels,
         augment_on_device=on_device,
     )
-    val_ds = make_eval_dataset(splits.validation, splits.num_classes, integer_labels=integer_labels)
-    choose_best = not recipe.data.train_on_validation
+    val_ds = None
+    if not recipe.data.train_on_validation:
+        val_ds = make_eval_dataset(splits.validation, splits.num_classes, integer_labels=integer_labels)
     callbacks = [
-        EndOfEpoch(run_dir, phase, state, model, val_ds, choose_best, recipe.early_stopping_patience),
+        EndOfEpoch(run_dir, phase, state, model, val_ds, recipe.early_stopping_patience),
         Progress(steps, recipe.batch_size, phases_of(recipe)[-1].last_epoch, phase),
         keras.callbacks.TensorBoard(str(run_dir.tensorboard), write_graph=False),
     ]
@@ -147,12 +151,13 @@ def _run_phase(
 
 
 def _summarize(state: RunState) -> dict:
-    best = max(state.history, key=lambda row: row["val_accuracy"])
+    validated = [row for row in state.history if not math.isnan(row["val_accuracy"])]
+    best = max(validated, key=lambda row: row["val_accuracy"], default={})
     total = {key: sum(epoch[key] for epoch in state.seconds) for key in ("train", "data_wait", "all")}
     return {
         "epochs": state.epoch,
-        "best_epoch": best["epoch"],
-        "val_accuracy": best["val_accuracy"],
+        "best_epoch": best.get("epoch"),  # None, like its accuracy, without validation
+        "val_accuracy": best.get("val_accuracy"),
         "seconds": round(total["all"], 1),
         "data_wait_share": round(total["data_wait"] / total["train"], 4),
     }
