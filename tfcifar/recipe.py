@@ -165,6 +165,21 @@ class Transfer:
 
 
 @dataclass(frozen=True)
+class SmallImages:
+    """First epochs on images shrunk to `image_size` pixels, at a fraction of the cost (Howard 2018, fast.ai DAWNBench).
+
+    What a network learns first, edges and colours and coarse shapes, it learns from fewer pixels just as well.
+    """
+
+    epochs: int = 0  # of the main phase; 0: none
+    image_size: int = 24  # height and width
+
+    def __post_init__(self):
+        _check(self.epochs >= 0, "small_images.epochs", "at least 0", self.epochs)
+        _check(self.image_size >= 8, "small_images.image_size", "at least 8 pixels", self.image_size)
+
+
+@dataclass(frozen=True)
 class Recipe:
     name: str
     model: Model
@@ -175,6 +190,7 @@ class Recipe:
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     transfer: Transfer = field(default_factory=Transfer)
+    small_images: SmallImages = field(default_factory=SmallImages)
     labels: str = "one_hot"  # integer: sparse cross-entropy; no MixUp, CutMix or label smoothing
     mixed_precision: str = "auto"
     early_stopping_patience: int | None = None  # epochs of the main phase without a better validation accuracy
@@ -227,6 +243,12 @@ class Recipe:
             self.transfer.unfreeze,
         )
         pretrained = MODELS[self.model.name].pretrained
+        _check(
+            self.small_images.epochs < self.epochs and not (pretrained and self.small_images.epochs),
+            "small_images.epochs",
+            f"0 for {self.model.name}" if pretrained else f"fewer than epochs ({self.epochs})",
+            self.small_images.epochs,
+        )
         _check(
             pretrained or self.transfer == Transfer(),
             "transfer",

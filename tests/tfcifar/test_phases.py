@@ -1,6 +1,6 @@
 """Which part of a model trains in which epochs."""
 
-from tfcifar.recipe import Model, Recipe, Transfer
+from tfcifar.recipe import Model, Recipe, SmallImages, Transfer
 from tfcifar.training.phases import Phase, phases_of
 
 
@@ -10,6 +10,11 @@ def phases(model: str, epochs: int, **transfer) -> list[Phase]:
 
 def test_a_model_without_backbone_trains_whole_in_one_phase():
     assert phases("small_cnn", epochs=7) == [Phase("train", 0, 7, 1.0)]
+
+
+def test_first_epochs_on_small_images_are_a_phase_of_their_own():
+    recipe = Recipe("test", Model("fast_cnn"), epochs=7, batch_size=32, small_images=SmallImages(3, image_size=24))
+    assert phases_of(recipe) == [Phase("small images", 0, 3, 1.0, 24), Phase("train", 3, 7, 1.0, None)]
 
 
 def test_the_head_trains_alone_before_the_epochs_of_the_main_phase():

@@ -14,7 +14,7 @@ from pipelines.sources import Examples, Source
 from pipelines.splits import make_splits
 from tfcifar.models import MODELS, Entry, build_model
 from tfcifar.models.normalization import FusedBatchNormalization
-from tfcifar.recipe import Data, Model, Optimizer, Recipe, Transfer
+from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule, SmallImages, Transfer
 from tfcifar.run_dir import RunDir, read_history
 from tfcifar.training import callbacks
 from tfcifar.training.trainable import TrainableModel
@@ -180,3 +180,37 @@ def test_a_model_trained_on_validation_data_too_is_the_last_one_not_the_best(spl
     with np.load(run_dir.checkpoints / "state-0002.npz") as state:
         last = state["model/00000"]
     np.testing.assert_array_equal(load_model(run_dir.model).variables[0].numpy(), last)
+
+
+def test_small_images_come_first_and_leave_schedule_and_weights_as_they_are(splits, tmp_path, monkeypatch):
+    """Images of 8 px shrunk to 8 px are the same images: then the phases must not show in any figure."""
+    plain = recipe(epochs=3, schedule=Schedule("linear"), optimizer=Optimizer("sgd", momentum=0.0))
+    phased = plain.replace(small_images=SmallImages(2, image_size=8))
+    train(plain, splits, RunDir(tmp_path / "plain"))
+    train(phased, splits, RunDir(tmp_path / "phased"))
+    interrupt_after(2, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(phased, splits, RunDir(tmp_path / "resumed"))
+    train(phased, splits, RunDir(tmp_path / "resumed"), resume=True)
+
+    histories = [read_history(RunDir(tmp_path / name).history) for name in ("plain", "phased", "resumed")]
+    phases = [[row.pop("phase") for row in history] for history in histories]
+    assert phases == [["train"] * 3, *2 * [["small images", "small images", "train"]]]
+    for rows in zip(*histories, strict=True):
+        assert rows[0] == pytest.approx(rows[1], rel=1e-4)
+        assert rows[0] == pytest.approx(rows[2], rel=1e-4)
+
+
+def test_images_are_shrunk_by_averaging_in_training_and_evaluation():
+    inputs = keras.Input((4, 4, 3), name="images")
+    model = keras.Model(inputs, keras.layers.Dense(2, use_bias=False)(keras.layers.GlobalMaxPooling2D()(inputs)))
+    model.layers[-1].set_weights([np.eye(3, 2, dtype="float32")])
+    trainable = TrainableModel.wrap(model, None, None, integer_labels=True, image_size=2)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    trainable.compile(keras.optimizers.SGD(0.0), loss, jit_compile=False)
+    images = np.random.RandomState(0).uniform(0, 4, (5, 4, 4, 3)).astype("float32")
+    logits = images.reshape(5, 2, 2, 2, 2, 3).mean(axis=(2, 4)).max(axis=(1, 2))[:, :2]  # 2x2 blocks
+    expected = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[:, 1])
+    batches = tf.data.Dataset.from_tensors((images, np.ones(5, "int64")))
+    assert trainable.evaluate(batches, verbose=0) == pytest.approx(expected, rel=1e-5)
+    assert trainable.fit(batches, verbose=0).history["loss"][0] == pytest.approx(expected, rel=1e-5)

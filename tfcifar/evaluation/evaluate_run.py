@@ -14,12 +14,14 @@ from tfcifar.evaluation.calibration import reliability_bins
 from tfcifar.evaluation.compute import training_pflop
 from tfcifar.evaluation.metrics import classification_metrics, softmax
 from tfcifar.evaluation.tta import predict_logits
+from tfcifar.models import build_model
 from tfcifar.models.complexity import count_macs
 from tfcifar.models.saved import load_model
-from tfcifar.recipe import TTA_VIEWS, load_json
+from tfcifar.recipe import TTA_VIEWS, Recipe, load_json
 from tfcifar.reporting import figures
 from tfcifar.run_dir import RunDir, read_history, read_json, write_csv, write_json, write_whole
 from tfcifar.runs import open_recipe_source
+from tfcifar.training.phases import phases_of
 from tfcifar.training.trainer import check_same_data
 
 
@@ -65,9 +67,7 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
         "parameters": model.count_params(),
         "macs": macs,
         "train_seconds": timing["seconds"],
-        "pflop": training_pflop(
-            macs, timing["epochs"] * steps_per_epoch(splits.train, recipe.batch_size) * recipe.batch_size
-        ),
+        "pflop": _pflop(recipe, splits, timing["epochs"], macs),
         "validation_accuracy": _validation_accuracy(predictions, "", splits.class_names),
         **({} if views == "none" else {"tta": _tta_metrics(predictions, views, splits.class_names)}),
         **_judge(predictions, "test", "", splits.class_names),
@@ -76,6 +76,21 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
     write_csv(run_dir.per_class, metrics["per_class"])
     _plot(run_dir, metrics, predictions)
     return metrics
+
+
+def _pflop(recipe: Recipe, splits: Splits, epochs: int, macs: int) -> float:
+    """Of the training's `epochs`, each at the image size of its phase; `macs` is that of whole images."""
+    images = steps_per_epoch(splits.train, recipe.batch_size) * recipe.batch_size
+    total = 0.0
+    for phase in phases_of(recipe):
+        trained = max(0, min(epochs, phase.last_epoch) - phase.first_epoch)
+        if phase.image_size:
+            shape = (phase.image_size, phase.image_size, 3)
+            small = build_model(recipe.model, shape, splits.num_classes, splits.mean, splits.std)
+            total += training_pflop(count_macs(small), trained * images)
+        else:
+            total += training_pflop(macs, trained * images)
+    return total
 
 
 def _judge(predictions: dict, split: str, suffix: str, class_names) -> dict:

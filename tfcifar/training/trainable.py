@@ -1,4 +1,4 @@
-"""The Keras model that `fit` runs: augmentation on the device, weight averaging, and time spent waiting for data."""
+"""The Keras model that `fit` runs: augmentation on the device, image size, weight averaging, time waited for data."""
 
 import time
 
@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pipelines.augment import augment_batch
 from pipelines.augment_config import Augment
+from tfcifar.models.image_size import at_image_size
 from tfcifar.training.weight_average import WeightAverage
 
 
@@ -15,13 +16,25 @@ class TrainableModel(keras.Model):
 
     @classmethod
     def wrap(
-        cls, model: keras.Model, device_augment: Augment | None, average: WeightAverage | None, integer_labels: bool
+        cls,
+        model: keras.Model,
+        device_augment: Augment | None,
+        average: WeightAverage | None,
+        integer_labels: bool,
+        image_size: int | None = None,
     ):
-        """`device_augment`: what is still to be done to a batch, or None where the input chain has done it."""
+        """The training model of `model`.
+
+        Args:
+            device_augment: what is still to be done to a batch, or None where the input chain has done it.
+            image_size: to train, and be evaluated, on images shrunk to it; None: as they come.
+        """
+        model = at_image_size(model, image_size) if image_size else model
         trainable = cls(inputs=model.input, outputs=model.output, name=f"{model.name}_training")
         trainable.device_augment = device_augment
         trainable.average = average
         trainable.integer_labels = integer_labels
+        trainable.image_size = image_size
         trainable.data_wait_seconds = 0.0
         return trainable
 
@@ -30,10 +43,20 @@ class TrainableModel(keras.Model):
             images, labels, example_ids, epoch, seed = batch
             images, labels = augment_batch(images, labels, example_ids, epoch, seed, self.device_augment)
             batch = images, tf.argmax(labels, axis=-1) if self.integer_labels else labels
-        logs = super().train_step(batch)
+        logs = super().train_step(self._shrunk(batch))
         if self.average is not None:
             self.average.update()
         return logs
+
+    def test_step(self, batch):
+        return super().test_step(self._shrunk(batch))
+
+    def _shrunk(self, batch):
+        if self.image_size is None:
+            return batch
+        images, labels = batch
+        # "area" averages the pixels that fall together, where "bilinear" would skip some.
+        return tf.image.resize(images, (self.image_size,) * 2, "area"), labels
 
     def make_train_function(self, force=False):
         if self.train_function is not None and not force:

@@ -53,12 +53,13 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
     average = WeightAverage(model.weights, decay) if decay else None
     # On a CPU the input chain augments while the last step still computes; a GPU does it in the step itself.
     device_augment = recipe.augment if capability is not None else None
-    trainable = TrainableModel.wrap(model, device_augment, average, integer_labels=recipe.labels == "integer")
+    integer_labels = recipe.labels == "integer"
 
     saved = read_header(run_dir.checkpoints) if resume else None
     state = RunState(**saved) if saved else RunState()
     for phase in phases_of(recipe):
         if state.epoch < phase.last_epoch:
+            trainable = TrainableModel.wrap(model, device_augment, average, integer_labels, phase.image_size)
             _run_phase(recipe, phase, splits, run_dir, model, trainable, state)
     summary = _summarize(state)
     write_json(run_dir.timing, summary)
