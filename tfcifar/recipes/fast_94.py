@@ -1,10 +1,14 @@
-"""The fast network, in eight epochs from scratch.
+"""The fast network, in ten epochs from scratch, the first six on images of 24 px.
 
-python -m tfcifar.train --recipe fast_94 --seed 0 1 2 3 4
+    python -m tfcifar.train --recipe fast_94 --seed 0 1 2 3 4
+
+Trained on train + validation, with everything fixed before. Rates and momenta are those of airbench94_muon
+(arXiv:2404.00498), for batches of 1000 instead of 2000 images; batch size, epochs and image size were chosen on the
+validation split.
 """
 
 from pipelines.augment_config import Augment
-from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule
+from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule, SmallImages
 
 
 def get_recipe() -> Recipe:
@@ -13,9 +17,10 @@ def get_recipe() -> Recipe:
         data=Data(train_on_validation=True),
         model=Model("fast_cnn"),
         augment=Augment(flip="alternating", crop_padding=2, label_smoothing=0.2),
-        optimizer=Optimizer("muon", learning_rate=0.24, momentum=0.6, weight_decay=0.0167),
+        optimizer=Optimizer("muon", learning_rate=0.17, momentum=0.6, weight_decay=0.0083),
         schedule=Schedule("linear"),
-        epochs=8,
-        batch_size=2000,
+        small_images=SmallImages(epochs=6, image_size=24),
+        epochs=10,
+        batch_size=1000,
         tta="flip_translate",
     )
