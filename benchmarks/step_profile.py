@@ -35,6 +35,10 @@ The peak is that of a large bfloat16 matrix product on the same cores: {peak:.2f
 
 {settings}
 
+**Batch size.** In turn in one process, {rounds} rounds.
+
+{batch_sizes}
+
 """
 FOOTER = """
 What follows from it:
@@ -55,6 +59,8 @@ SETTINGS = {
     "twice as many threads in an operation": {"TF_NUM_INTRAOP_THREADS": str(2 * len(os.sched_getaffinity(0)))},
     "memory is kept (glibc)": {"MALLOC_MMAP_THRESHOLD_": str(2**40), "MALLOC_TRIM_THRESHOLD_": str(2**40)},
 }
+
+BATCH_SIZES = (100, 500, 1000, 2000)
 
 
 def parse(argv=None):
@@ -119,6 +125,29 @@ def settings(batch_size: int, rounds: int) -> str:
     for turn in turns.values():
         turn(2)
     return table("setting", _in_turn({name: lambda turn=turn: turn(1) for name, turn in turns.items()}, rounds, 3))
+
+
+def batch_sizes(rounds: int) -> str:
+    from benchmarks.train_speed import make_step
+
+    steps = {size: make_step(size) for size in BATCH_SIZES}
+    for step in steps.values():
+        step()
+    seconds = {size: [] for size in steps}
+    for _ in range(rounds):
+        for size, step in steps.items():
+            started = time.perf_counter()
+            for _ in range(BATCH_SIZES[-1] // size):  # as many images for each
+                step()
+            seconds[size].append(time.perf_counter() - started)
+    lines = ["| batch | images/s | ratio |", "|--:|--:|--:|"]
+    for size, own in seconds.items():
+        ratios = sorted(one / each for each, one in zip(own, seconds[BATCH_SIZES[0]], strict=True))
+        lines.append(
+            f"| {size} | {BATCH_SIZES[-1] / statistics.median(own):.0f} "
+            f"| {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) |"
+        )
+    return "\n".join(lines)
 
 
 def _in_turn(functions: dict, rounds: int, repeat: int) -> dict[str, list[float]]:
@@ -227,6 +256,7 @@ def main() -> None:
         parts=(parts_table := parts(args.batch_size, args.rounds)),
         kinds=kinds(args.batch_size, peak),
         settings=settings(args.batch_size, args.rounds),
+        batch_sizes=batch_sizes(args.rounds),
     )
     step_ms = float(re.search(r"as it is \| (\d+)", parts_table)[1])
     text += FOOTER.format(python_ms=1e3 * python_seconds(args.batch_size), step_ms=step_ms)

@@ -1,4 +1,4 @@
-"""Judge trained runs on the test split, once for each model and on the record: metrics, predictions, figures."""
+"""Judge trained runs on the test split, once for each model and choice of views: metrics, predictions, figures."""
 
 import argparse
 from pathlib import Path

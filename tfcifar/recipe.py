@@ -78,7 +78,9 @@ class Optimizer:
     name: str = "sgd"
     learning_rate: float = 0.1  # the peak of the schedule
     momentum: float = 0.9  # sgd and muon only, with Nesterov's correction
-    weight_decay: float = 0.0  # decoupled; times the learning rate; not on biases and normalization
+    # Decoupled, times the learning rate, not on biases and normalization; with muon part of the gradient, and on
+    # biases and the head only: the kernels have a fixed norm.
+    weight_decay: float = 0.0
     bias_ratio: float = 0.22  # muon: learning rate of the biases, per image of the batch, to that of the kernels
     dense_ratio: float = 2.8  # muon: likewise that of the head
     clip_norm: float | None = None  # of all gradients together
@@ -91,6 +93,9 @@ class Optimizer:
             0 < self.learning_rate < math.inf, "optimizer.learning_rate", "a finite number above 0", self.learning_rate
         )
         _check(0 <= self.weight_decay < math.inf, "optimizer.weight_decay", "a number of at least 0", self.weight_decay)
+        for name in ("bias_ratio", "dense_ratio"):
+            value = getattr(self, name)
+            _check(0 < value < math.inf, f"optimizer.{name}", "a finite number above 0", value)
         _check(0 <= self.momentum < 1, "optimizer.momentum", "a number from 0 up to 1", self.momentum)
         _check(
             self.clip_norm is None or self.clip_norm > 0,
@@ -168,7 +173,8 @@ class Transfer:
 class SmallImages:
     """First epochs on images shrunk to `image_size` pixels, at a fraction of the cost (Howard 2018, fast.ai DAWNBench).
 
-    What a network learns first, edges and colours and coarse shapes, it learns from fewer pixels just as well.
+    What a network learns first, edges and colours and coarse shapes, it learns from fewer pixels just as well. The
+    optimizer starts anew, without momentum, when whole images begin; the schedule goes on.
     """
 
     epochs: int = 0  # of the main phase; 0: none
@@ -176,7 +182,7 @@ class SmallImages:
 
     def __post_init__(self):
         _check(self.epochs >= 0, "small_images.epochs", "at least 0", self.epochs)
-        _check(self.image_size >= 8, "small_images.image_size", "at least 8 pixels", self.image_size)
+        _check(self.image_size >= 16, "small_images.image_size", "at least 16 pixels", self.image_size)
 
 
 @dataclass(frozen=True)
@@ -248,6 +254,12 @@ class Recipe:
             "small_images.epochs",
             f"0 for {self.model.name}" if pretrained else f"fewer than epochs ({self.epochs})",
             self.small_images.epochs,
+        )
+        _check(
+            not (pretrained and self.optimizer.name == "muon"),
+            "optimizer.name",
+            f"sgd, adam or adamw for {self.model.name} (muon would undo the scale of pretrained kernels)",
+            self.optimizer.name,
         )
         _check(
             pretrained or self.transfer == Transfer(),

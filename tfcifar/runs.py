@@ -9,7 +9,7 @@ from pipelines.splits import make_splits
 from tfcifar import recipes
 from tfcifar.models import MODELS
 from tfcifar.overrides import override
-from tfcifar.recipe import Data, Model, Recipe, Transfer
+from tfcifar.recipe import Data, Model, Recipe, SmallImages, Transfer
 from tfcifar.run_dir import RunDir
 from tfcifar.training.precision import gpu_capability
 
@@ -36,12 +36,16 @@ def recipe_from_arguments(args) -> Recipe:
 
 
 def with_model(recipe: Recipe, name: str) -> Recipe:
-    """`recipe` with another model; ImageNet weights and transfer phases only where it has a backbone."""
+    """`recipe` with another model.
+
+    ImageNet weights and transfer phases only where it has a backbone, small images only where it has none.
+    """
     if name == recipe.model.name:
         return recipe
     model = Model(name, weights="imagenet" if MODELS[name].pretrained else None, dropout=recipe.model.dropout)
     transfer = recipe.transfer if MODELS[name].pretrained else Transfer()
-    return recipe.replace(name=f"{recipe.name}-{name}", model=model, transfer=transfer)
+    small_images = SmallImages() if MODELS[name].pretrained else recipe.small_images
+    return recipe.replace(name=f"{recipe.name}-{name}", model=model, transfer=transfer, small_images=small_images)
 
 
 def open_recipe_source(data: Data) -> tuple[Source, Data]:

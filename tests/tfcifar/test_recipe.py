@@ -7,7 +7,7 @@ import pytest
 from pipelines.augment_config import Augment
 from pipelines.errors import InputError
 from tfcifar import recipes
-from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule, Transfer, from_json, load_json
+from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule, SmallImages, Transfer, from_json, load_json
 
 
 def make(**changes) -> Recipe:
@@ -114,6 +114,10 @@ def test_unfreezing_steps_leave_an_epoch_for_the_last():
     ("kind", "values"),
     [
         (Optimizer, {"name": "lion"}),
+        (Optimizer, {"bias_ratio": 0.0}),
+        (Optimizer, {"dense_ratio": float("nan")}),
+        (SmallImages, {"epochs": -1}),
+        (SmallImages, {"image_size": 15}),
         (Optimizer, {"learning_rate": 0.0}),
         (Optimizer, {"learning_rate": float("nan")}),
         (Optimizer, {"momentum": 1.0}),
@@ -127,13 +131,31 @@ def test_unfreezing_steps_leave_an_epoch_for_the_last():
 )
 def test_numbers_out_of_range_are_refused_by_their_full_name(kind, values):
     field = list(values)[-1]
-    with pytest.raises(InputError, match=rf"^{kind.__name__.lower()}\.{field}: "):
+    group = {SmallImages: "small_images"}.get(kind, kind.__name__.lower())
+    with pytest.raises(InputError, match=rf"^{group}\.{field}: "):
         kind(**values)
 
 
 @pytest.mark.parametrize("changes", [{"epochs": 0}, {"batch_size": 0}, {"seed": -1}, {"mixed_precision": "bf16"}])
 def test_run_settings_out_of_range_are_refused(changes):
     with pytest.raises(InputError, match=f"^{next(iter(changes))}: "):
+        make(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"small_images": SmallImages(10)}, r"small_images.epochs: expected fewer than epochs \(10\)"),
+        ({"model": Model("resnet50"), "small_images": SmallImages(1)}, "small_images.epochs: expected 0 for resnet50"),
+        ({"model": Model("resnet50"), "optimizer": Optimizer("muon")}, "optimizer.name: expected sgd, adam or adamw"),
+        (
+            {"data": Data(train_on_validation=True), "early_stopping_patience": 2},
+            "early_stopping_patience: expected none",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
         make(**changes)
 
 

@@ -32,7 +32,7 @@ def evaluated_run(folder, seed, accuracy, seconds, pflop=0.36, tta=None) -> Eval
                 run_dir.test_openings, *(run_dir.figures / name for name in FIGURES))  # fmt: skip
     for file in evidence:
         file.touch()
-    run_dir.recipe.write_text(recipes.load("smoke").replace(seed=seed).to_json())
+    run_dir.recipe.write_text(recipes.load("smoke").replace(seed=seed, tta="flip").to_json())
     metrics = {"accuracy": accuracy, "train_seconds": seconds, "pflop": pflop, "tta": tta}
     environment = {"command": "python -m tfcifar.train --recipe smoke --seed 9", "hardware": "a GPU", "commit": "abc"}
     metrics = {name: value for name, value in metrics.items() if value is not None}
@@ -60,6 +60,12 @@ def test_mean_and_spread_of_all_figures_are_on_record(tmp_path):
     }
     assert {each["command"] for each in summary} == {"python -m tfcifar.train --recipe smoke --seed 0 1 2"}
     assert {each.get("views") for each in summary} == {"flip", None}
+
+
+def test_views_that_the_recorded_command_does_not_take_are_not_recorded(tmp_path):
+    run = evaluated_run(tmp_path, 0, 0.94, 10.0, tta=views("flip_translate", 0.95))  # the recipe says flip
+    metrics = [each["metric"] for each in record("fast", [run], results=tmp_path / "results")]
+    assert "test_accuracy_tta" not in metrics
 
 
 @pytest.mark.parametrize("other", [None, views("flip_translate", 0.97)])

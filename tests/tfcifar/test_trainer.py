@@ -182,26 +182,61 @@ def test_a_model_trained_on_validation_data_too_is_the_last_one_not_the_best(spl
     np.testing.assert_array_equal(load_model(run_dir.model).variables[0].numpy(), last)
 
 
-def test_small_images_come_first_and_leave_schedule_and_weights_as_they_are(splits, tmp_path, monkeypatch):
-    """Images of 8 px shrunk to 8 px are the same images: then the phases must not show in any figure."""
-    plain = recipe(epochs=3, schedule=Schedule("linear"), optimizer=Optimizer("sgd", momentum=0.0))
-    phased = plain.replace(small_images=SmallImages(2, image_size=8))
-    train(plain, splits, RunDir(tmp_path / "plain"))
-    train(phased, splits, RunDir(tmp_path / "phased"))
-    interrupt_after(2, monkeypatch)
+@pytest.fixture(scope="module")
+def larger_splits(splits):
+    """The same colours at 20 px, so that there is something to shrink."""
+    train = splits.source.train
+    larger = Examples(train.images.repeat(3, axis=1).repeat(3, axis=2)[:, :20, :20], train.labels)
+    return make_splits(Source("colours", ("red", "green", "blue"), (20, 20, 3), larger, None, None))
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_a_run_with_small_images_resumes_at_the_border_and_inside(larger_splits, tmp_path, monkeypatch, stop_after):
+    small_first = recipe(
+        model=Model("fast_cnn", dropout=0.2, widths=(4, 4, 4)),
+        epochs=4,
+        small_images=SmallImages(2, image_size=16),
+        schedule=Schedule("linear"),
+        optimizer=Optimizer("muon", learning_rate=0.1, momentum=0.6, weight_decay=0.01, ema_decay=0.9),
+    )
+    undisturbed, resumed = RunDir(tmp_path / "undisturbed"), RunDir(tmp_path / "resumed")
+    train(small_first, larger_splits, undisturbed)
+    history = read_history(undisturbed.history)
+    assert [row["phase"] for row in history] == ["small images", "small images", "train", "train"]
+    assert [row["learning_rate"] for row in history] == pytest.approx([0.075, 0.05, 0.025, 0], abs=1e-7)
+
+    interrupt_after(stop_after, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        train(phased, splits, RunDir(tmp_path / "resumed"))
-    train(phased, splits, RunDir(tmp_path / "resumed"), resume=True)
+        train(small_first, larger_splits, resumed)
+    train(small_first, larger_splits, resumed, resume=True)
+    with (
+        np.load(undisturbed.checkpoints / "state-0004.npz") as expected,
+        np.load(resumed.checkpoints / "state-0004.npz") as found,
+    ):
+        assert expected.files == found.files
+        for name in expected.files[1:]:  # the first is the header, which holds times
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5)
 
-    histories = [read_history(RunDir(tmp_path / name).history) for name in ("plain", "phased", "resumed")]
-    phases = [[row.pop("phase") for row in history] for history in histories]
-    assert phases == [["train"] * 3, *2 * [["small images", "small images", "train"]]]
-    for rows in zip(*histories, strict=True):
-        assert rows[0] == pytest.approx(rows[1], rel=1e-4)
-        assert rows[0] == pytest.approx(rows[2], rel=1e-4)
+
+def test_validation_is_on_whole_images_while_training_is_on_small_ones(larger_splits, tmp_path):
+    """The best model is chosen by what it will do on whole images; after one epoch it is the model that was saved."""
+    from tfcifar.models.saved import load_model
+
+    run_dir = RunDir(tmp_path / "run")
+    model = Model("fast_cnn", widths=(4, 4, 4))
+    train(recipe(model=model, small_images=SmallImages(1, image_size=16)), larger_splits, run_dir)
+    first, second = read_history(run_dir.history)
+    logits = load_model(run_dir.model).predict(larger_splits.validation.images, verbose=0)
+    accuracy = (logits.argmax(axis=1) == larger_splits.validation.labels).mean()
+    assert accuracy == pytest.approx(max(first["val_accuracy"], second["val_accuracy"]))
 
 
-def test_images_are_shrunk_by_averaging_in_training_and_evaluation():
+def test_small_images_must_be_smaller_than_the_images(splits, tmp_path):
+    with pytest.raises(InputError, match=r"small_images.image_size: expected fewer pixels .* \(8x8\), received 16"):
+        train(recipe(small_images=SmallImages(1, image_size=16)), splits, RunDir(tmp_path / "run"))
+
+
+def test_images_are_shrunk_by_averaging():
     inputs = keras.Input((4, 4, 3), name="images")
     model = keras.Model(inputs, keras.layers.Dense(2, use_bias=False)(keras.layers.GlobalMaxPooling2D()(inputs)))
     model.layers[-1].set_weights([np.eye(3, 2, dtype="float32")])
@@ -212,5 +247,5 @@ def test_images_are_shrunk_by_averaging_in_training_and_evaluation():
     logits = images.reshape(5, 2, 2, 2, 2, 3).mean(axis=(2, 4)).max(axis=(1, 2))[:, :2]  # 2x2 blocks
     expected = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[:, 1])
     batches = tf.data.Dataset.from_tensors((images, np.ones(5, "int64")))
-    assert trainable.evaluate(batches, verbose=0) == pytest.approx(expected, rel=1e-5)
-    assert trainable.fit(batches, verbose=0).history["loss"][0] == pytest.approx(expected, rel=1e-5)
+    fitted = trainable.fit(batches, steps_per_epoch=1, shuffle=False, verbose=0)
+    assert fitted.history["loss"][0] == pytest.approx(expected, rel=1e-5)

@@ -1,4 +1,4 @@
-"""Judge a trained run on the test split, once and on the record."""
+"""Judge a trained run on the test split, once for each choice of views and on the record."""
 
 import hashlib
 import json
@@ -53,6 +53,8 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
     digest = hashlib.sha256(run_dir.model.read_bytes()).hexdigest()
 
     predictions = _recorded_predictions(run_dir, digest)
+    if predictions is not None and data.train_on_validation:  # from before such runs went without
+        predictions = {name: each for name, each in predictions.items() if not name.startswith("validation")}
     if predictions is None or views not in ("none", str(predictions.get("tta", "none"))):
         predictions = _open_test_and_predict(
             run_dir, source, splits, data.train_on_validation, model, digest, views, predictions or {}

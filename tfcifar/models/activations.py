@@ -5,6 +5,7 @@ whole activation. Here one compiled kernel yields the value and the slope, and t
 """
 
 import math
+from functools import cache
 
 import keras
 from keras import backend
@@ -27,6 +28,7 @@ class FusedGelu(keras.layers.Layer):
         return input_shape
 
 
+@cache
 def _gelu_for_training():
     import tensorflow as tf
 

@@ -6,6 +6,8 @@ matrix product, but under TensorFlow's thread pool the weight gradient at half o
 of the map shifted by that row against the gradient, with the three column shifts side by side.
 """
 
+from functools import cache
+
 import keras
 from keras import backend, ops
 
@@ -46,6 +48,7 @@ class FastConv2D(keras.layers.Conv2D):
         )
 
 
+@cache
 def _conv_with_fast_gradient():
     import tensorflow as tf
 
@@ -82,9 +85,11 @@ def weight_gradient(images, upstream):
         columns = tf.concat([padded[:, :, shift : shift + width] for shift in range(3)], axis=-1)
         upstream = tf.reshape(upstream, [-1, filters])
         rows = [tf.reshape(columns[:, shift : shift + height], [-1, 3 * channels]) for shift in range(3)]
-        return tf.stack([tf.matmul(row, upstream, transpose_a=True) for row in rows])
+        return tf.cast(tf.stack([tf.matmul(row, upstream, transpose_a=True) for row in rows]), tf.float32)
 
-    count = images.shape[0] or 0  # 0: not known when the graph is built
-    parts = count // IMAGES_A_PRODUCT if count and count % IMAGES_A_PRODUCT == 0 else 1
-    total = tf.add_n([of_part(*part) for part in zip(tf.split(images, parts), tf.split(upstream, parts), strict=True)])
-    return tf.reshape(total, [3, 3, channels, filters])
+    # Without a batch size that is known when the graph is built: in one part.
+    starts = range(0, images.shape[0] or 1, IMAGES_A_PRODUCT)
+    ends = [*starts[1:], None]
+    # Added up in float32, so that many parts round no worse than one product.
+    total = tf.add_n([of_part(images[s:e], upstream[s:e]) for s, e in zip(starts, ends, strict=True)])
+    return tf.reshape(tf.cast(total, images.dtype), [3, 3, channels, filters])

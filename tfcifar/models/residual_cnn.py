@@ -41,7 +41,7 @@ def residual_cnn(
 
     At 32 px the stages run at 16, 16, 8 and 4 px. Only the stem works at full size, where one residual block of 64
     channels would cost 76 million MACs, and the last stage still sees 4x4 positions: halving in each stage, to 2 px,
-    would cost a third of the 198 million MACs and lose accuracy.
+    would cost a third of the 197 million MACs and lose accuracy.
 
     The head sees both the maximum of each feature (is it anywhere?) and its average (how much of it?).
     """

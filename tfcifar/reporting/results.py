@@ -42,7 +42,11 @@ def record(name: str, runs: list[EvaluatedRun], results: Path = RESULTS) -> list
         "commit": runs[0].environment["commit"],
         "details": f"results/{name}/",
     }
-    entries = [{"name": name, **figure, **common} for figure in _figures_of([run.metrics for run in runs])]
+    metrics = [run.metrics for run in runs]
+    if any(each.get("tta") and each["tta"]["views"] != recipes[0].tta for each in metrics):
+        # The command on record must give what stands beside it.
+        metrics = [{key: value for key, value in each.items() if key != "tta"} for each in metrics]
+    entries = [{"name": name, **figure, **common} for figure in _figures_of(metrics)]
     for run, recipe in zip(runs, recipes, strict=True):
         _copy_evidence(run, results / name / f"seed{recipe.seed}")
     # All of METRICS go, also one that these runs do not have: it would be a figure of other runs.

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from tfcifar.run_dir import RunDir, write_csv, write_whole
 from tfcifar.training.checkpoint import save_state, state_variables
-from tfcifar.training.phases import HEAD, Phase
+from tfcifar.training.phases import HEAD, SMALL_IMAGES, Phase
 
 
 @dataclass
@@ -33,6 +33,7 @@ class RunState:
 class EndOfEpoch(keras.callbacks.Callback):
     """Validate (with the averaged weights if there are any), keep the best model, log, stop early, save the state.
 
+    `validator` is the compiled model that validates: at the images' own size, whatever size the phase trains at.
     Without `val_ds`, where the model trains on the validation images too, the newest model is kept, and history.csv
     has nan for what was not measured.
     """
@@ -43,12 +44,13 @@ class EndOfEpoch(keras.callbacks.Callback):
         phase: Phase,
         state: RunState,
         plain_model,
+        validator,
         val_ds,
         patience: int | None,
     ):
         super().__init__()
         self.run_dir, self.phase, self.state = run_dir, phase, state
-        self.plain_model, self.val_ds = plain_model, val_ds
+        self.plain_model, self.validator, self.val_ds = plain_model, validator, val_ds
         self.patience = patience
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -72,6 +74,7 @@ class EndOfEpoch(keras.callbacks.Callback):
             }
         )
         save_state(self.run_dir.checkpoints, epoch + 1, state_variables(self.model), asdict(self.state))
+        self.state.seconds[-1]["all"] = time.perf_counter() - self.started  # saving included
         if should_stop_early(self.state.history, self.patience):
             print(f"early stop: no better validation accuracy in {self.patience} epochs", flush=True)
             self.model.stop_training = True
@@ -79,7 +82,7 @@ class EndOfEpoch(keras.callbacks.Callback):
     def _validate(self, epoch, logs) -> dict:
         validation = {"loss": math.nan, "accuracy": math.nan}
         if self.val_ds is not None:
-            validation = self.model.evaluate(self.val_ds, verbose=0, return_dict=True)
+            validation = self.validator.evaluate(self.val_ds, verbose=0, return_dict=True)
         logs.update({f"val_{name}": value for name, value in validation.items()})  # TensorBoard reads them here
         return {
             "epoch": epoch + 1,
@@ -90,8 +93,11 @@ class EndOfEpoch(keras.callbacks.Callback):
 
 
 def should_stop_early(history: list[dict], patience: int | None) -> bool:
-    """Whether the last `patience` epochs after the head phase brought no better validation accuracy."""
-    accuracies = [row["val_accuracy"] for row in history if row["phase"] != HEAD]
+    """Whether the last `patience` epochs brought no better validation accuracy.
+
+    Those of the head phase and on small images do not count: what follows them is another kind of training.
+    """
+    accuracies = [row["val_accuracy"] for row in history if row["phase"] not in (HEAD, SMALL_IMAGES)]
     if patience is None or len(accuracies) <= patience:
         return False
     return max(accuracies[-patience:]) <= max(accuracies[:-patience])

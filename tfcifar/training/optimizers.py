@@ -9,10 +9,13 @@ from tfcifar.training.schedules import schedule_for
 
 
 def make_optimizer(recipe: Recipe, phase: Phase, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """A fresh optimizer for `phase`. Weight decay is decoupled and spares biases and normalization weights."""
+    """A fresh optimizer for `phase`.
+
+    Weight decay is decoupled and spares biases and normalization weights; Muon's is another, see there.
+    """
     config = recipe.optimizer
     learning_rate = schedule_for(recipe, phase, steps_per_epoch)
-    if config.name == "muon":
+    if config.name == "muon" and phase.name != HEAD:
         return ConvolutionalMuon(
             learning_rate,
             recipe.batch_size,

@@ -6,6 +6,7 @@ from tfcifar.models import MODELS
 from tfcifar.recipe import Recipe
 
 HEAD = "head"  # the name of the phase in which the backbone is frozen
+SMALL_IMAGES = "small images"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def phases_of(recipe: Recipe) -> list[Phase]:
     """
     if not MODELS[recipe.model.name].pretrained:
         small = recipe.small_images
-        phases = [Phase("small images", 0, small.epochs, 1.0, small.image_size)] if small.epochs else []
+        phases = [Phase(SMALL_IMAGES, 0, small.epochs, 1.0, small.image_size)] if small.epochs else []
         return [*phases, Phase("train", small.epochs, recipe.epochs, 1.0)]
     transfer = recipe.transfer
     phases = [Phase(HEAD, 0, transfer.head_epochs, 0.0)] if transfer.head_epochs else []

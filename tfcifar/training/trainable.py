@@ -27,7 +27,7 @@ class TrainableModel(keras.Model):
 
         Args:
             device_augment: what is still to be done to a batch, or None where the input chain has done it.
-            image_size: to train, and be evaluated, on images shrunk to it; None: as they come.
+            image_size: to train on images shrunk to it; None: as they come.
         """
         model = at_image_size(model, image_size) if image_size else model
         trainable = cls(inputs=model.input, outputs=model.output, name=f"{model.name}_training")
@@ -43,20 +43,15 @@ class TrainableModel(keras.Model):
             images, labels, example_ids, epoch, seed = batch
             images, labels = augment_batch(images, labels, example_ids, epoch, seed, self.device_augment)
             batch = images, tf.argmax(labels, axis=-1) if self.integer_labels else labels
-        logs = super().train_step(self._shrunk(batch))
+        if self.image_size is not None:
+            images, labels = batch
+            # "area" averages the pixels that fall together, where "bilinear" would skip some. TensorFlow has it for
+            # the CPU only, so a GPU's batch goes there and back.
+            batch = tf.image.resize(images, (self.image_size,) * 2, "area"), labels
+        logs = super().train_step(batch)
         if self.average is not None:
             self.average.update()
         return logs
-
-    def test_step(self, batch):
-        return super().test_step(self._shrunk(batch))
-
-    def _shrunk(self, batch):
-        if self.image_size is None:
-            return batch
-        images, labels = batch
-        # "area" averages the pixels that fall together, where "bilinear" would skip some.
-        return tf.image.resize(images, (self.image_size,) * 2, "area"), labels
 
     def make_train_function(self, force=False):
         if self.train_function is not None and not force:

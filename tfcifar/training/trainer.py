@@ -54,6 +54,12 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
     # On a CPU the input chain augments while the last step still computes; a GPU does it in the step itself.
     device_augment = recipe.augment if capability is not None else None
     integer_labels = recipe.labels == "integer"
+    small = recipe.small_images
+    if small.epochs and small.image_size >= min(splits.image_shape[:2]):
+        raise InputError(
+            f"small_images.image_size: expected fewer pixels than the images have ({splits.image_shape[0]}x"
+            f"{splits.image_shape[1]}), received {small.image_size}."
+        )
 
     saved = read_header(run_dir.checkpoints) if resume else None
     state = RunState(**saved) if saved else RunState()
@@ -111,7 +117,12 @@ def _run_phase(
     loss = keras.losses.SparseCategoricalCrossentropy if integer_labels else keras.losses.CategoricalCrossentropy
     on_device = trainable.device_augment is not None
     # No XLA: on a CPU it is 2 to 5 times slower; on a GPU it cannot compile rotation and RandAugment in the step.
-    trainable.compile(optimizer, loss(from_logits=True), metrics=["accuracy"], jit_compile=False)
+    judged_by = {"loss": loss(from_logits=True), "metrics": ["accuracy"], "jit_compile": False}
+    trainable.compile(optimizer, **judged_by)
+    validator = trainable
+    if phase.image_size is not None:  # the model that is kept will see whole images
+        validator = TrainableModel.wrap(model, None, None, integer_labels)
+        validator.compile(**judged_by)
     trainable.optimizer.build(trainable.trainable_variables)  # compile may have wrapped it, for float16
     if state.epoch:
         # A phase starts with a fresh optimizer; a resumed one with the optimizer that it had.
@@ -136,7 +147,7 @@ def _run_phase(
     if not recipe.data.train_on_validation:
         val_ds = make_eval_dataset(splits.validation, splits.num_classes, integer_labels=integer_labels)
     callbacks = [
-        EndOfEpoch(run_dir, phase, state, model, val_ds, recipe.early_stopping_patience),
+        EndOfEpoch(run_dir, phase, state, model, validator, val_ds, recipe.early_stopping_patience),
         Progress(steps, recipe.batch_size, phases_of(recipe)[-1].last_epoch, phase),
         keras.callbacks.TensorBoard(str(run_dir.tensorboard), write_graph=False),
     ]
