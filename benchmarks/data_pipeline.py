@@ -67,7 +67,7 @@ def parse(argv=None):
         "--consumption", type=float, metavar="IMAGES_PER_S", help=f"default: measured on training steps of {NETWORK}"
     )
     parser.add_argument("--output", type=Path, help="Markdown file to write; the table is printed in any case")
-    parser.add_argument("--json", type=Path, help=f"records of the set {FAST!r}, as in results/summary.json")
+    parser.add_argument("--record", action="store_true", help=f"put the ratios of the set {FAST!r} on record")
     args = parser.parse_args(argv)
     if args.rounds < 1:
         raise InputError(f"--rounds: expected 1 or more, received {args.rounds}.")
@@ -78,8 +78,8 @@ def parse(argv=None):
         )
     if args.consumption is not None and not args.consumption > 0:
         raise InputError(f"--consumption: expected more than 0 images/s, received {args.consumption}.")
-    if args.json and FAST not in args.sets:
-        raise InputError(f"--json: expected {FAST!r} among --sets, received {', '.join(args.sets)}.")
+    if args.record and FAST not in args.sets:
+        raise InputError(f"--record: expected {FAST!r} among --sets, received {', '.join(args.sets)}.")
     return args
 
 
@@ -210,7 +210,11 @@ def records(rounds: list[dict], environment: dict, seconds: float) -> list[dict]
             "commit": environment["commit"],
             "details": "docs/data_pipeline.md",
         }
-        for metric, other in (("ratio_to_consumption", "consumption"), ("ratio_to_pytorch", "peer"))
+        for metric, other in (
+            ("ratio_to_consumption", "consumption"),
+            ("ratio_to_pytorch", "peer"),
+            ("ratio_to_tuned_pytorch", "tuned"),
+        )
     ]
 
 
@@ -225,7 +229,7 @@ def main() -> None:
     from importlib.metadata import version
 
     from tfcifar.environment import describe_environment
-    from tfcifar.run_dir import write_json, write_text
+    from tfcifar.run_dir import write_text
 
     rows = table(measured)
     print(rows)
@@ -241,8 +245,10 @@ def main() -> None:
             **{key: getattr(args, key) for key in ("images", "batch_size", "rounds")},
         )
         write_text(args.output, header + rows + FOOTER.format(cores=cores()))
-    if args.json:
-        write_json(args.json, records(measured[FAST], environment, seconds))
+    if args.record:
+        from tfcifar.reporting.results import put_on_record
+
+        put_on_record(records(measured[FAST], environment, seconds))
 
 
 if __name__ == "__main__":

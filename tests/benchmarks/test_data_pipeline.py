@@ -48,7 +48,7 @@ def test_a_missing_torch_is_one_line_that_says_what_to_do():
         (["--rounds", "0"], "--rounds: expected 1 or more, received 0"),
         (["--images", "999"], "--images: expected two batches or more"),
         (["--consumption", "0"], "--consumption: expected more than 0"),
-        (["--sets", "none", "--json", "x.json"], "--json: expected 'fast' among --sets, received none"),
+        (["--sets", "none", "--record"], "--record: expected 'fast' among --sets, received none"),
     ],
 )
 def test_arguments_that_measure_nothing_are_refused(arguments, message):

@@ -95,12 +95,24 @@ def test_the_readme_shows_plain_and_averaged_accuracy_apart():
         {"name": "fast", "metric": "pflop", "value": 0.3, **common},
         {"name": "fast", "metric": "test_accuracy", "value": 0.9312, **common},
         {"name": "fast", "metric": "test_accuracy_tta", "value": 0.9403, "views": "flip_translate", **common},
-        {"name": "slow", "metric": "test_accuracy", "value": 0.95, **common, "seconds": 2430.0, "std": None, "n": 1},
+        {
+            "name": "slow",
+            "metric": "test_accuracy",
+            "value": 0.95,
+            **common,
+            "seconds": 2430.0,
+            "std": None,
+            "n": 1,
+            "trained_on": "train + validation",
+        },
     ]
     lines = readme_table(summary).splitlines()
     assert lines[2] == (
         "| [fast](results/fast/) | **93.12% ± 0.12** (n=5) | 94.03% ± 0.12 (flip_translate) | 9.7 s, 0.3 PFLOP "
         "| a GPU | `c` |"
     )
-    assert lines[3] == "| [slow](results/fast/) | **95.00%** (n=1) | not used | 40 min | a GPU | `c` |"
+    assert (
+        lines[3]
+        == "| [slow](results/fast/) | **95.00%** (n=1) | not used | 40 min, on train + validation | a GPU | `c` |"
+    )
     assert "six views" in lines[-1]

@@ -41,6 +41,7 @@ def record(name: str, runs: list[EvaluatedRun], results: Path = RESULTS) -> list
         "hardware": runs[0].environment["hardware"],
         "commit": runs[0].environment["commit"],
         "details": f"results/{name}/",
+        **({"trained_on": "train + validation"} if recipes[0].data.train_on_validation else {}),
     }
     metrics = [run.metrics for run in runs]
     if any(each.get("tta") and each["tta"]["views"] != recipes[0].tta for each in metrics):
@@ -108,6 +109,7 @@ def readme_table(summary: list[dict]) -> str:
             tta, pflop = of.get((name, "test_accuracy_tta")), of.get((name, "pflop"))
             with_tta = f"{_percent(tta)} ({tta['views']})" if tta else "not used"
             training = duration(each["seconds"]) + (f", {pflop['value']:.2g} PFLOP" if pflop else "")
+            training += f", on {each['trained_on']}" if "trained_on" in each else ""
             lines.append(
                 f"| [{name}]({each['details']}) | **{_percent(each)}** (n={each['n']}) "
                 f"| {with_tta} | {training} | {each['hardware']} | `{each['command']}` |"
