@@ -36,6 +36,8 @@ def evaluated_run(folder, seed, accuracy, seconds, pflop=0.36, tta=None) -> Eval
     metrics = {"accuracy": accuracy, "train_seconds": seconds, "pflop": pflop, "tta": tta}
     environment = {"command": "python -m tfcifar.train --recipe smoke --seed 9", "hardware": "a GPU", "commit": "abc"}
     metrics = {name: value for name, value in metrics.items() if value is not None}
+    run_dir.metrics.write_text(json.dumps(metrics))
+    run_dir.environment.write_text(json.dumps(environment))
     return EvaluatedRun(run_dir, metrics, [], environment, np.array([True]), np.array([0]))
 
 
@@ -60,6 +62,22 @@ def test_mean_and_spread_of_all_figures_are_on_record(tmp_path):
     }
     assert {each["command"] for each in summary} == {"python -m tfcifar.train --recipe smoke --seed 0 1 2"}
     assert {each.get("views") for each in summary} == {"flip", None}
+
+
+def test_seeds_of_one_recipe_may_go_on_record_in_several_sittings(tmp_path):
+    results = tmp_path / "results"
+    record("fast", [evaluated_run(tmp_path, 2, 0.94, 10.0)], results=results)
+    other = evaluated_run(tmp_path / "later", 0, 0.96, 30.0)
+    entry = record("fast", [other], results=results)[0]
+    assert (entry["n"], entry["value"]) == (2, pytest.approx(0.95))
+    assert entry["command"].endswith("--seed 0 2")
+    # The same seed again takes the place of the first; another recipe that of all.
+    assert record("fast", [evaluated_run(tmp_path / "again", 2, 0.90, 10.0)], results=results)[0]["value"] == 0.93
+    changed = evaluated_run(tmp_path / "changed", 5, 0.80, 10.0)
+    changed.run_dir.recipe.write_text(recipes.load("smoke").replace(seed=5, epochs=9).to_json())
+    entry = record("fast", [changed], results=results)[0]
+    assert (entry["n"], entry["value"]) == (1, 0.8)
+    assert [folder.name for folder in (results / "fast").iterdir()] == ["seed5"]
 
 
 def test_views_that_the_recorded_command_does_not_take_are_not_recorded(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipelines.errors import InputError
 from tfcifar.evaluation.statistics import mean_and_std
-from tfcifar.recipe import load_json
+from tfcifar.recipe import Recipe, load_json
 from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.reporting.tables import TTA_IN_WORDS, duration
 from tfcifar.run_dir import read_json, write_json, write_text
@@ -25,34 +25,48 @@ def record(name: str, runs: list[EvaluatedRun], results: Path = RESULTS) -> list
 
     results/summary.json receives one entry for each of METRICS that all runs have, test accuracy first,
     results/NAME/ what they rest on: metrics, history, recipe and environment of each run, and figures that show
-    no image.
+    no image. Other seeds of the same recipe that are on record already stay and count, so that seeds may be run in
+    several sittings; seeds of another recipe go.
 
     Raises:
         InputError: the runs differ in more than their seeds.
     """
     recipes = [load_json(run.run_dir.recipe) for run in runs]
-    if len({recipe.replace(seed=0) for recipe in recipes}) > 1 or len({recipe.seed for recipe in recipes}) < len(runs):
+    recipe = recipes[0].replace(seed=0)
+    if any(each.replace(seed=0) != recipe for each in recipes) or len({each.seed for each in recipes}) < len(runs):
         raise InputError("--record: expected runs of one recipe that differ in their seeds, received others.")
-    seeds = " ".join(str(recipe.seed) for recipe in recipes)
+    for run, each in zip(runs, recipes, strict=True):
+        _copy_evidence(run, results / name / f"seed{each.seed}")
+    seeds = _seeds_on_record(results / name, recipe)
+    metrics, environments = zip(*seeds.values(), strict=True)
+    command = command_without_run(runs[0].environment["command"])
     common = {
-        "n": len(runs),
-        "command": f"{command_without_run(runs[0].environment['command'])} --seed {seeds}",
-        "seconds": round(sum(run.metrics["train_seconds"] for run in runs) / len(runs), 1),
-        "hardware": runs[0].environment["hardware"],
-        "commit": runs[0].environment["commit"],
+        "n": len(seeds),
+        "command": f"{command} --seed {' '.join(map(str, seeds))}",
+        "seconds": round(sum(each["train_seconds"] for each in metrics) / len(seeds), 1),
+        **{key: "; ".join(dict.fromkeys(each[key] for each in environments)) for key in ("hardware", "commit")},
         "details": f"results/{name}/",
-        **({"trained_on": "train + validation"} if recipes[0].data.train_on_validation else {}),
+        **({"trained_on": "train + validation"} if recipe.data.train_on_validation else {}),
     }
-    metrics = [run.metrics for run in runs]
-    if any(each.get("tta") and each["tta"]["views"] != recipes[0].tta for each in metrics):
+    if any(each.get("tta") and each["tta"]["views"] != recipe.tta for each in metrics):
         # The command on record must give what stands beside it.
         metrics = [{key: value for key, value in each.items() if key != "tta"} for each in metrics]
     entries = [{"name": name, **figure, **common} for figure in _figures_of(metrics)]
-    for run, recipe in zip(runs, recipes, strict=True):
-        _copy_evidence(run, results / name / f"seed{recipe.seed}")
     # All of METRICS go, also one that these runs do not have: it would be a figure of other runs.
     put_on_record(entries, METRICS, results)
     return entries
+
+
+def _seeds_on_record(folder: Path, recipe: Recipe) -> dict[int, tuple[dict, dict]]:
+    """Seed -> (metrics, environment) of the runs of `recipe` in `folder`, by seed; others are deleted there."""
+    found = {}
+    for seed_folder in folder.glob("seed*"):
+        each = load_json(seed_folder / "recipe.json")
+        if each.replace(seed=0) == recipe:
+            found[each.seed] = (read_json(seed_folder / "metrics.json"), read_json(seed_folder / "environment.json"))
+        else:
+            shutil.rmtree(seed_folder)
+    return dict(sorted(found.items()))
 
 
 def put_on_record(entries: list[dict], replaced: tuple[str, ...] = (), results: Path = RESULTS) -> None:
