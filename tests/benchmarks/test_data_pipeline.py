@@ -73,9 +73,11 @@ def test_the_table_leaves_the_cells_of_a_missing_peer_empty():
 
 def test_records_have_the_fields_of_the_summary():
     environment = {"command": "python -m x", "hardware": "2 cores", "commit": "abc1234", "packages": {}}
-    consumption, peer = data_pipeline.records(ROUNDS, environment, 12.34)
+    rounds = [speeds | {"tuned": speeds["chain"] / 4} for speeds in ROUNDS]
+    consumption, peer, tuned = data_pipeline.records(rounds, environment, 12.34)
     assert (consumption["metric"], consumption["value"]) == ("ratio_to_consumption", 20)
     assert (peer["metric"], peer["value"]) == ("ratio_to_pytorch", 2.5)  # of the median speeds it would be 2
+    assert (tuned["metric"], tuned["value"]) == ("ratio_to_tuned_pytorch", 4)
     fields = {"name", "metric", "value", "std", "n", "unit", "command", "seconds", "hardware", "commit", "details"}
     assert set(peer) == set(consumption) == fields
     assert (peer["name"], peer["n"], peer["std"], peer["seconds"]) == ("data_chain", 3, None, 12.3)
