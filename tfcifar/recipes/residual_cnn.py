@@ -1,6 +1,8 @@
 """The residual network of level 3 with one-cycle SGD.
 
-python -m tfcifar.train --recipe residual_cnn
+    python -m tfcifar.train --recipe residual_cnn
+
+Its accuracy is not on record yet: at about 400 images/s on 2 cores (AMD EPYC, Zen 5) it takes some 42 minutes.
 """
 
 from pipelines.augment_config import Augment

@@ -2,8 +2,8 @@
 
     python -m tfcifar.train --recipe residual_three_stage
 
-Measured on 2 cores (AMD EPYC, Zen 4): 434 to 681 images/s, by which 35 epochs of CIFAR-10 would take 40 to 60
-minutes; their test accuracy is not on record yet. On the synthetic source: 0.9950 (n=1), 8 min, 2026-11.
+Its accuracy on CIFAR-10 is not on record yet: at about 400 images/s on 2 cores (AMD EPYC, Zen 5) it would take over
+an hour.
 """
 
 from pipelines.augment_config import Augment
