@@ -80,6 +80,15 @@ def test_seeds_of_one_recipe_may_go_on_record_in_several_sittings(tmp_path):
     assert [folder.name for folder in (results / "fast").iterdir()] == ["seed5"]
 
 
+def test_no_path_of_the_machine_goes_on_record(tmp_path):
+    run = evaluated_run(tmp_path, 0, 0.94, 10.0)
+    environment = {**run.environment, "command": "python -m tfcifar.train --run-dir /home/me/x --seed 0"}
+    run.run_dir.environment.write_text(json.dumps(environment))
+    record("fast", [run], results=tmp_path / "results")
+    recorded = json.loads((tmp_path / "results" / "fast" / "seed0" / "environment.json").read_text())
+    assert recorded == environment | {"command": "python -m tfcifar.train --seed 0"}
+
+
 def test_views_that_the_recorded_command_does_not_take_are_not_recorded(tmp_path):
     run = evaluated_run(tmp_path, 0, 0.94, 10.0, tta=views("flip_translate", 0.95))  # the recipe says flip
     metrics = [each["metric"] for each in record("fast", [run], results=tmp_path / "results")]

@@ -16,6 +16,7 @@ RESULTS = PROJECT / "results"
 README = PROJECT / "README.md"
 # What `record` puts into summary.json under one name.
 METRICS = ("test_accuracy", "test_accuracy_tta", "train_seconds", "pflop")
+RUN_DIR_OPTION = r" --run-dir[ =]\S+"
 # Never mistakes.png: it shows pictures of the data set, which may not be passed on.
 FIGURES = ("curves.png", "confusion_matrix.png", "reliability.png", "per_class.png")
 
@@ -107,7 +108,7 @@ def _short(value: float) -> float:
 
 def command_without_run(command: str) -> str:
     """A training command without what belongs to one run of it: seeds, run directory, output, resuming."""
-    return re.sub(r" --seeds?( \d+)+| --(run-dir|output)[ =]\S+| --resume\b", "", command)
+    return re.sub(rf" --seeds?( \d+)+|{RUN_DIR_OPTION}| --output[ =]\S+| --resume\b", "", command)
 
 
 def readme_table(summary: list[dict]) -> str:
@@ -154,8 +155,12 @@ def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
 def _copy_evidence(run: EvaluatedRun, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     source = run.run_dir
-    for file in (source.metrics, source.history, source.per_class, source.environment, source.recipe, source.timing):
+    for file in (source.metrics, source.history, source.per_class, source.recipe, source.timing):
         shutil.copyfile(file, folder / file.name)
+    # Where the run lay on the machine that made it is nobody's business, and of no use to anybody else.
+    environment = read_json(source.environment)
+    environment["command"] = re.sub(RUN_DIR_OPTION, "", environment["command"])
+    write_json(folder / source.environment.name, environment)
     shutil.copyfile(source.test_openings, folder / source.test_openings.name)
     for figure in FIGURES:
         shutil.copyfile(source.figures / figure, folder / figure)
