@@ -62,6 +62,7 @@ SETTINGS = {
 }
 
 BATCH_SIZES = (100, 500, 1000, 2000)
+WARM_UP = 3  # steps: a graph that makes variables is traced once more in its second call
 
 
 def parse(argv=None):
@@ -112,7 +113,8 @@ def parts(batch_size: int, rounds: int) -> str:
         for replace in replacements:
             replace()
         steps[name] = make_step(batch_size)
-        steps[name]()  # traces the graph, with what was replaced
+        for _ in range(WARM_UP):  # with what was replaced: TensorFlow traces the graph here
+            steps[name]()
         (
             activations.FusedGelu.call,
             convolution.FastConv2D.call,
@@ -126,7 +128,7 @@ def settings(batch_size: int, rounds: int) -> str:
 
     turns = {name: start("ours", batch_size, environment) for name, environment in SETTINGS.items()}
     for turn in turns.values():
-        turn(2)
+        turn(WARM_UP)
     return table("setting", _in_turn({name: lambda turn=turn: turn(1) for name, turn in turns.items()}, rounds, 3))
 
 
@@ -135,7 +137,8 @@ def batch_sizes(rounds: int) -> str:
 
     steps = {size: make_step(size) for size in BATCH_SIZES}
     for step in steps.values():
-        step()
+        for _ in range(WARM_UP):
+            step()
     seconds = {size: [] for size in steps}
     for _ in range(rounds):
         for size, step in steps.items():
@@ -238,7 +241,8 @@ def main() -> None:
         from benchmarks.train_speed import make_step
 
         step = make_step(args.batch_size)
-        step()
+        for _ in range(WARM_UP):
+            step()
         print("MARK", flush=True)
         for _ in range(args.steps_of_a_profile):
             step()
