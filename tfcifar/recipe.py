@@ -1,16 +1,13 @@
-"""A recipe is everything that decides what a training run does: frozen dataclasses, validated, JSON there and back."""
+"""A recipe is everything that decides what a training run does: frozen dataclasses, validated."""
 
 import dataclasses
 import json
 import math
-import typing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pipelines.augment_config import Augment
 from pipelines.errors import InputError, unknown
 from tfcifar.models import MODELS
-from tfcifar.overrides import describe, matches
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
 SCHEDULES = ("constant", "linear", "cosine", "one_cycle", "stages")
@@ -19,7 +16,7 @@ LABELS = ("one_hot", "integer")
 TTA_VIEWS = ("none", "flip", "flip_translate")
 
 
-def _check(condition: bool, what: str, expected: str, received) -> None:
+def check(condition: bool, what: str, expected: str, received) -> None:
     if not condition:
         raise InputError(f"{what}: expected {expected}, received {received!r}.")
 
@@ -35,7 +32,7 @@ class Data:
     fallback: str | None = None  # the demo's: a data set to use where `dataset` cannot be had
 
     def __post_init__(self):
-        _check(
+        check(
             0 < self.validation_fraction < 1,
             "data.validation_fraction",
             "a number between 0 and 1",
@@ -54,18 +51,18 @@ class Model:
     def __post_init__(self):
         if self.name not in MODELS:
             raise unknown("model.name", self.name, MODELS)
-        _check(0 <= self.dropout < 1, "model.dropout", "a number from 0 up to 1", self.dropout)
+        check(0 <= self.dropout < 1, "model.dropout", "a number from 0 up to 1", self.dropout)
         pretrained = MODELS[self.name].pretrained
-        _check(pretrained or self.weights is None, "model.weights", f"none for {self.name}", self.weights)
-        _check(
+        check(pretrained or self.weights is None, "model.weights", f"none for {self.name}", self.weights)
+        check(
             pretrained or self.image_size is None,
             "model.image_size",
             f"none for {self.name}",
             self.image_size,
         )
-        _check(not (pretrained and self.widths), "model.widths", f"none for {self.name}", self.widths)
-        _check(all(width >= 1 for width in self.widths), "model.widths", "channels, each at least 1", self.widths)
-        _check(
+        check(not (pretrained and self.widths), "model.widths", f"none for {self.name}", self.widths)
+        check(all(width >= 1 for width in self.widths), "model.widths", "channels, each at least 1", self.widths)
+        check(
             self.image_size is None or 32 <= self.image_size <= 1024,
             "model.image_size",
             "32 to 1024 pixels",
@@ -89,21 +86,21 @@ class Optimizer:
     def __post_init__(self):
         if self.name not in OPTIMIZERS:
             raise unknown("optimizer.name", self.name, OPTIMIZERS)
-        _check(
+        check(
             0 < self.learning_rate < math.inf, "optimizer.learning_rate", "a finite number above 0", self.learning_rate
         )
-        _check(0 <= self.weight_decay < math.inf, "optimizer.weight_decay", "a number of at least 0", self.weight_decay)
+        check(0 <= self.weight_decay < math.inf, "optimizer.weight_decay", "a number of at least 0", self.weight_decay)
         for name in ("bias_ratio", "dense_ratio"):
             value = getattr(self, name)
-            _check(0 < value < math.inf, f"optimizer.{name}", "a finite number above 0", value)
-        _check(0 <= self.momentum < 1, "optimizer.momentum", "a number from 0 up to 1", self.momentum)
-        _check(
+            check(0 < value < math.inf, f"optimizer.{name}", "a finite number above 0", value)
+        check(0 <= self.momentum < 1, "optimizer.momentum", "a number from 0 up to 1", self.momentum)
+        check(
             self.clip_norm is None or self.clip_norm > 0,
             "optimizer.clip_norm",
             "a number above 0",
             self.clip_norm,
         )
-        _check(
+        check(
             self.ema_decay is None or 0 < self.ema_decay < 1,
             "optimizer.ema_decay",
             "a number between 0 and 1",
@@ -127,20 +124,20 @@ class Schedule:
     def __post_init__(self):
         if self.name not in SCHEDULES:
             raise unknown("schedule.name", self.name, SCHEDULES)
-        _check(self.warmup_epochs >= 0, "schedule.warmup_epochs", "a number of at least 0", self.warmup_epochs)
-        _check(
+        check(self.warmup_epochs >= 0, "schedule.warmup_epochs", "a number of at least 0", self.warmup_epochs)
+        check(
             len(self.stage_learning_rates) == len(self.stage_epochs),
             "schedule.stage_epochs",
             f"as many values as stage_learning_rates ({len(self.stage_learning_rates)})",
             self.stage_epochs,
         )
-        _check(
+        check(
             (self.name == "stages") == bool(self.stage_epochs),
             "schedule.stage_epochs",
             "values for the schedule 'stages', and none for the others",
             self.stage_epochs,
         )
-        _check(
+        check(
             self.name != "stages" or self.warmup_epochs == 0,
             "schedule.warmup_epochs",
             "0 for the schedule 'stages'",
@@ -158,10 +155,10 @@ class Transfer:
     unfreeze_epochs: int = 1  # epochs of each step but the last, which takes what remains
 
     def __post_init__(self):
-        _check(self.head_epochs >= 0, "transfer.head_epochs", "at least 0", self.head_epochs)
-        _check(self.unfreeze_epochs >= 1, "transfer.unfreeze_epochs", "at least 1", self.unfreeze_epochs)
+        check(self.head_epochs >= 0, "transfer.head_epochs", "at least 0", self.head_epochs)
+        check(self.unfreeze_epochs >= 1, "transfer.unfreeze_epochs", "at least 1", self.unfreeze_epochs)
         rising = list(self.unfreeze) == sorted(set(self.unfreeze))
-        _check(
+        check(
             bool(self.unfreeze) and rising and self.unfreeze[0] >= 0 and self.unfreeze[-1] <= 1,
             "transfer.unfreeze",
             "rising shares from 0 to 1",
@@ -181,8 +178,8 @@ class SmallImages:
     image_size: int = 24  # height and width
 
     def __post_init__(self):
-        _check(self.epochs >= 0, "small_images.epochs", "at least 0", self.epochs)
-        _check(self.image_size >= 16, "small_images.image_size", "at least 16 pixels", self.image_size)
+        check(self.epochs >= 0, "small_images.epochs", "at least 0", self.epochs)
+        check(self.image_size >= 16, "small_images.image_size", "at least 16 pixels", self.image_size)
 
 
 @dataclass(frozen=True)
@@ -205,12 +202,12 @@ class Recipe:
     deterministic: bool = False
 
     def __post_init__(self):
-        _check(self.epochs >= 1, "epochs", "at least 1", self.epochs)
-        _check(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
-        _check(self.seed >= 0, "seed", "at least 0", self.seed)
+        check(self.epochs >= 1, "epochs", "at least 1", self.epochs)
+        check(self.batch_size >= 1, "batch_size", "at least 1", self.batch_size)
+        check(self.seed >= 0, "seed", "at least 0", self.seed)
         patience = self.early_stopping_patience
-        _check(patience is None or patience >= 1, "early_stopping_patience", "at least 1, or none", patience)
-        _check(
+        check(patience is None or patience >= 1, "early_stopping_patience", "at least 1, or none", patience)
+        check(
             patience is None or not self.data.train_on_validation,
             "early_stopping_patience",
             "none with data.train_on_validation, which leaves nothing to judge by",
@@ -223,45 +220,45 @@ class Recipe:
         if self.tta not in TTA_VIEWS:
             raise unknown("tta", self.tta, TTA_VIEWS)
         soft = [name for name in ("mixup_alpha", "cutmix_alpha", "label_smoothing") if getattr(self.augment, name)]
-        _check(
+        check(
             self.labels == "one_hot" or not soft,
             "labels",
             f"one_hot with augment.{', augment.'.join(soft)}",
             self.labels,
         )
-        _check(
+        check(
             not self.schedule.stage_epochs or sum(self.schedule.stage_epochs) == self.epochs,
             "schedule.stage_epochs",
             f"values that add up to epochs ({self.epochs})",
             self.schedule.stage_epochs,
         )
-        _check(
+        check(
             self.schedule.warmup_epochs < self.epochs,
             "schedule.warmup_epochs",
             f"fewer than epochs ({self.epochs})",
             self.schedule.warmup_epochs,
         )
         steps_before_last = (len(self.transfer.unfreeze) - 1) * self.transfer.unfreeze_epochs
-        _check(
+        check(
             steps_before_last < self.epochs,
             "transfer.unfreeze",
             f"steps that leave the last at least one of {self.epochs} epochs",
             self.transfer.unfreeze,
         )
         pretrained = MODELS[self.model.name].pretrained
-        _check(
+        check(
             self.small_images.epochs < self.epochs and not (pretrained and self.small_images.epochs),
             "small_images.epochs",
             f"0 for {self.model.name}" if pretrained else f"fewer than epochs ({self.epochs})",
             self.small_images.epochs,
         )
-        _check(
+        check(
             not (pretrained and self.optimizer.name == "muon"),
             "optimizer.name",
             f"sgd, adam or adamw for {self.model.name} (muon would undo the scale of pretrained kernels)",
             self.optimizer.name,
         )
-        _check(
+        check(
             pretrained or self.transfer == Transfer(),
             "transfer",
             f"its defaults for {self.model.name}",
@@ -274,40 +271,3 @@ class Recipe:
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
-
-
-def from_json(text: str) -> Recipe:
-    """Read what `Recipe.to_json` wrote. Raises InputError on unknown or missing fields."""
-    try:
-        return _build(Recipe, json.loads(text), "recipe")
-    except json.JSONDecodeError as error:
-        raise InputError(f"recipe: expected JSON, received text that is none: {error}.") from None
-
-
-def load_json(path: Path) -> Recipe:
-    if not path.is_file():
-        raise InputError(f"recipe: expected a JSON file, found none at {path}.")
-    return from_json(path.read_text())
-
-
-def _build(kind, values: dict, where: str):
-    _check(isinstance(values, dict), where, "a group of fields", values)
-    hints = typing.get_type_hints(kind)
-    fields = {}
-    for key, value in values.items():
-        if key not in hints:
-            raise unknown(where, key, hints)
-        if dataclasses.is_dataclass(hints[key]):
-            fields[key] = _build(hints[key], value, f"{where}.{key}")
-        else:
-            fields[key] = tuple(value) if isinstance(value, list) else value
-            _check(matches(fields[key], hints[key]), f"{where}.{key}", describe(hints[key]), value)
-    missing = [
-        field.name
-        for field in dataclasses.fields(kind)
-        if field.name not in fields
-        and field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
-    ]
-    _check(not missing, where, f"the fields {', '.join(missing)}", list(fields))
-    return kind(**fields)

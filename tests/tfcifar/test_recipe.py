@@ -7,7 +7,8 @@ import pytest
 from pipelines.augment_config import Augment
 from pipelines.errors import InputError
 from tfcifar import recipes
-from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule, SmallImages, Transfer, from_json, load_json
+from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule, SmallImages, Transfer
+from tfcifar.recipe_json import from_json, load_json
 
 
 def make(**changes) -> Recipe:

@@ -17,7 +17,8 @@ from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models import build_model
 from tfcifar.models.complexity import count_macs
 from tfcifar.models.saved import load_model
-from tfcifar.recipe import TTA_VIEWS, Recipe, load_json
+from tfcifar.recipe import TTA_VIEWS, Recipe
+from tfcifar.recipe_json import load_json
 from tfcifar.reporting import figures
 from tfcifar.run_dir import RunDir, read_history, read_json, write_csv, write_json, write_whole
 from tfcifar.runs import open_recipe_source

@@ -4,7 +4,8 @@ import importlib
 from pathlib import Path
 
 from pipelines.errors import InputError, unknown
-from tfcifar.recipe import Recipe, load_json
+from tfcifar.recipe import Recipe
+from tfcifar.recipe_json import load_json
 
 PRESETS = ("demo", "cpu", "gpu")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pipelines.errors import InputError
 from tfcifar.evaluation.statistics import mean_and_std
-from tfcifar.recipe import Recipe, load_json
+from tfcifar.recipe import Recipe
+from tfcifar.recipe_json import load_json
 from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.reporting.tables import TTA_IN_WORDS, duration
 from tfcifar.run_dir import read_json, write_json, write_text

@@ -12,7 +12,8 @@ from pipelines.splits import Splits
 from tfcifar.environment import describe_environment
 from tfcifar.models import MODELS, build_model
 from tfcifar.models.whitening import adapt_to
-from tfcifar.recipe import Recipe, load_json
+from tfcifar.recipe import Recipe
+from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_text
 from tfcifar.training.callbacks import EndOfEpoch, Progress, RunState, should_stop_early
 from tfcifar.training.checkpoint import read_header, restore_state, state_variables
