@@ -1,0 +1,23 @@
+"""The fast network, wider and with residual blocks of three convolutions, in 32 epochs from scratch.
+
+    python -m tfcifar.train --recipe fast_96 --resume
+
+Its accuracy is not on record yet.
+
+Trained on train + validation, with everything fixed before. The network, the larger translation and Cutout are those
+of airbench96 (arXiv:2404.00498), the rates those of fast_94; the first ten epochs see images of 24 px.
+"""
+
+from pipelines.augment_config import Augment
+from tfcifar.recipe import Model, Recipe, SmallImages
+from tfcifar.recipes import fast_94
+
+
+def get_recipe() -> Recipe:
+    return fast_94.get_recipe().replace(
+        name="fast_96",
+        model=Model("fast_cnn_deep"),
+        augment=Augment(flip="alternating", crop_padding=4, cutout_size=12, label_smoothing=0.2),
+        small_images=SmallImages(epochs=10, image_size=24),
+        epochs=32,
+    )
