@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.record:
         entries = record(args.record, runs)
         update_readme()
-        print(f"recorded {args.record} (n={len(runs)}) in results/:")
+        print(f"recorded {args.record} (n={entries[0]['n']}) in results/:")
         for entry in entries:
             spread = "" if entry["std"] is None else f" +- {entry['std']:.2g}"
             print(f"  {entry['metric']} {entry['value']:.5g}{spread} {entry['unit']}")

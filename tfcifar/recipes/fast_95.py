@@ -2,8 +2,8 @@
 
     python -m tfcifar.train --recipe fast_95 --seed 0 1 2
 
-Test accuracy with TTA 0.9514 +- 0.0033 (0.9436 plain, n=2: seeds 0 and 1), 37 min and 1.36 PFLOP each on 2 cores
-(AMD EPYC, Zen 5) with another training beside it, 2026-11.
+Test accuracy with TTA 0.9504 +- 0.0028 (0.9428 +- 0.0018 plain, n=3), 38 min and 1.36 PFLOP each on 2 cores (AMD
+EPYC, Zen 5) with another training beside it, 2026-11.
 
 Trained on train + validation, with everything fixed before. Rates and momenta are those of airbench94_muon.
 """
