@@ -1,8 +1,11 @@
-"""The residual network of level 3 with one-cycle SGD.
+"""The residual network of level 3 with Muon, in twenty epochs from scratch.
 
     python -m tfcifar.train --recipe residual_cnn
 
-Its accuracy is not on record yet: at about 400 images/s on 2 cores (AMD EPYC, Zen 5) it takes some 42 minutes.
+Its accuracy is not on record yet.
+
+Muon's rate is that of fast_94. In two epochs it came as far as one-cycle SGD in more than three, at the same cost of
+an epoch (validation 68% and 68%). The ratios are smaller than fast_94's, whose biases and head are scaled.
 """
 
 from pipelines.augment_config import Augment
@@ -14,8 +17,10 @@ def get_recipe() -> Recipe:
         name="residual_cnn",
         model=Model("residual_cnn", dropout=0.1),
         augment=Augment(flip="alternating", crop_padding=4, cutout_size=8, label_smoothing=0.1),
-        optimizer=Optimizer("sgd", learning_rate=0.1, momentum=0.9, weight_decay=5e-3),
-        schedule=Schedule("one_cycle", warmup_epochs=4),
-        epochs=22,
-        batch_size=250,
+        optimizer=Optimizer(
+            "muon", learning_rate=0.17, momentum=0.6, weight_decay=0.002, bias_ratio=0.005, dense_ratio=5e-5
+        ),
+        schedule=Schedule("linear"),
+        epochs=20,
+        batch_size=1000,
     )
