@@ -47,6 +47,7 @@ class Model:
     image_size: int | None = None  # transfer models: images are upscaled to it inside the model
     dropout: float = 0.0
     widths: tuple[int, ...] = ()  # own architectures: channels of each stage; empty: the model's own
+    attention: str | None = None  # attention_cnn: se, cbam or mhsa; None: the model's own
 
     def __post_init__(self):
         if self.name not in MODELS:
@@ -61,6 +62,10 @@ class Model:
             self.image_size,
         )
         check(not (pretrained and self.widths), "model.widths", f"none for {self.name}", self.widths)
+        kinds = MODELS[self.name].attention
+        if self.attention is not None and self.attention not in kinds:
+            check(bool(kinds), "model.attention", f"none for {self.name}", self.attention)
+            raise unknown("model.attention", self.attention, kinds)
         check(all(width >= 1 for width in self.widths), "model.widths", "channels, each at least 1", self.widths)
         check(
             self.image_size is None or 32 <= self.image_size <= 1024,

@@ -26,6 +26,7 @@ class RunDir:
         self.per_class = self.path / "per_class.csv"
         self.predictions = self.path / "predictions.npz"
         self.figures = self.path / "figures"
+        self.explanations = self.path / "explain"
 
     @classmethod
     def existing(cls, path: str | Path) -> "RunDir":

@@ -23,6 +23,9 @@ def recipe_from_arguments(args) -> Recipe:
     recipe = recipes.load(args.recipe or f"level_{args.level}", preset)
     if args.model:
         recipe = with_model(recipe, args.model)
+    if args.attention:
+        model = dataclasses.replace(recipe.model, attention=args.attention)
+        recipe = recipe.replace(name=f"{recipe.name}-{args.attention}", model=model)
     if args.weights:
         weights = None if args.weights == "none" else args.weights
         recipe = recipe.replace(model=dataclasses.replace(recipe.model, weights=weights))

@@ -51,6 +51,26 @@ def test_metrics_are_those_of_the_recorded_predictions(finished):
     assert validation.mean() == pytest.approx(best, abs=1e-6)  # model.keras is the best epoch, as saved and reloaded
 
 
+def test_explain_draws_maps_and_scores_methods_on_validation_images(finished):
+    run_dir, _ = finished
+    opened = (run_dir / "test_openings.jsonl").read_text()
+    stdout = run("tfcifar.explain.__main__", run_dir, "--shown", 3, "--scored", 8).stdout
+    assert {path.name for path in (run_dir / "explain").iterdir()} >= {"right.png", "scores.csv"}
+    rows = {row["method"]: row for row in csv.DictReader((run_dir / "explain" / "scores.csv").open())}
+    assert list(rows) == ["grad_cam", "grad_cam++", "smooth_grad", "guided_saliency", "occlusion", "random"]
+    for row in rows.values():
+        assert 0 <= float(row["deletion"]) <= 1
+        assert 0 <= float(row["insertion"]) <= 1
+    assert f"{float(rows['occlusion']['insertion']):.3f}" in stdout
+    assert (run_dir / "test_openings.jsonl").read_text() == opened
+
+
+def test_explain_names_an_unknown_layer_with_the_nearest(finished):
+    run_dir, _ = finished
+    stderr = run("tfcifar.explain.__main__", run_dir, "--layer", "stage2_conv9", expect=2).stderr
+    assert "layer: no such name: stage2_conv9. Did you mean stage2_conv" in stderr
+
+
 def test_evaluating_again_does_not_open_the_test_split_again(finished):
     run_dir, _ = finished
     run("tfcifar.evaluate", run_dir)

@@ -20,9 +20,9 @@ def imported_by(code: str) -> set[str]:
     return set(result.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("module", ["train", "evaluate", "predict", "report"])
+@pytest.mark.parametrize("module", ["train", "evaluate", "predict", "report", "explain.__main__"])
 def test_help_imports_nothing_heavy(module):
-    imported = imported_by(f"from tfcifar import {module}; {module}.main(['--help'])")
+    imported = imported_by(f"from tfcifar.{module} import main; main(['--help'])")
     assert f"tfcifar.{module}" in imported
     assert not imported & HEAVY
 
@@ -114,6 +114,9 @@ def test_another_model_keeps_what_fits_it_of_the_recipe():
     other = recipe_from_arguments(train.parse(["--level", "2", "--preset", "cpu", "--model", "resnet50"]))
     assert other.model.weights == "imagenet"
     assert other.transfer.head_epochs == 1
+    attention = ["--recipe", "residual_cnn", "--preset", "cpu", "--model", "attention_cnn", "--attention", "cbam"]
+    third = recipe_from_arguments(train.parse(attention))
+    assert (third.name, third.model.attention) == ("residual_cnn-cpu-attention_cnn-cbam", "cbam")
 
 
 @pytest.fixture

@@ -85,6 +85,11 @@ def test_backbones_have_the_published_number_of_macs_at_224_pixels(name, macs):
     assert count_macs(make(name, size=224)) == pytest.approx(macs, rel=0.01)
 
 
+class SelfAttention(layers.MultiHeadAttention):
+    def __call__(self, inputs):
+        return super().__call__(inputs, inputs)
+
+
 @pytest.mark.parametrize(
     ("layer", "shape", "macs"),
     [
@@ -96,6 +101,7 @@ def test_backbones_have_the_published_number_of_macs_at_224_pixels(name, macs):
         (layers.Dense(7), (5,), 5 * 7),
         (layers.Dense(7), (11, 5), 11 * 5 * 7),
         (layers.BatchNormalization(), (6, 5, 4), 0),
+        (SelfAttention(2, 3), (11, 6), 4 * 11 * 6 * 6 + 2 * 2 * 11 * 11 * 3),
     ],
 )
 def test_macs_of_a_layer_match_the_hand_computed_ones(layer, shape, macs):

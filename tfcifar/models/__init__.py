@@ -11,6 +11,7 @@ class Entry:
     pretrained: bool = False  # an ImageNet backbone, with weights from Keras
     depthwise: bool = False  # memory-bound on a CPU, where half precision makes it slower
     native_size: int = 32  # pixels, for the listed MACs
+    attention: tuple[str, ...] = ()  # the kinds that it can be built with, the first by default
 
     def load(self):
         module, _, function = self.builder.partition(":")
@@ -28,6 +29,11 @@ MODELS = {
     ),
     "residual_cnn": Entry(
         "tfcifar.models.residual_cnn:residual_cnn", "residual stages 64-128-256-512, max and average pooling"
+    ),
+    "attention_cnn": Entry(
+        "tfcifar.models.residual_cnn:attention_cnn",
+        "residual_cnn with attention in each block: se (default), cbam or mhsa",
+        attention=("se", "cbam", "mhsa"),
     ),
     "resnet50": Entry(
         "tfcifar.models.transfer:resnet50", "ResNet50 of He et al. 2015, ImageNet weights", True, False, 224
@@ -65,4 +71,6 @@ def build_model(config, image_shape, num_classes: int, mean, std):
             dropout=config.dropout,
         )
     options = {"widths": config.widths} if config.widths else {}
+    if config.attention:
+        options["attention"] = config.attention
     return build(image_shape, num_classes, mean=mean, std=std, dropout=config.dropout, **options)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import keras
 
-import tfcifar.models.fast_cnn  # noqa: F401 - registers the layers that saved models name
+import tfcifar.models.attention
+import tfcifar.models.fast_cnn  # noqa: F401 - both register the layers that saved models name
 from pipelines.errors import InputError
 
 

@@ -26,6 +26,21 @@ def result_table(metrics: dict) -> str:
     return "\n".join(f"{name:18} {value}" for name, value in rows)
 
 
+def explanation_table(rows: list[dict]) -> str:
+    """The scores of `explain_run` for several runs, with what each number means."""
+    lines = [f"{'run':28} {'method':16} {'deletion':>8} {'insertion':>9} {'sanity':>7}"]
+    for row in rows:
+        sanity = "" if row["sanity"] == "" else f"{row['sanity']:.2f}"
+        lines.append(f"{row['run']:28} {row['method']:16} {row['deletion']:8.3f} {row['insertion']:9.3f} {sanity:>7}")
+    return "\n".join(
+        [
+            *lines,
+            "deletion: lower is better; insertion: higher is better; a method should beat `random` in both.",
+            "sanity: rank correlation with the maps of the network with random weights; near 0 is good.",
+        ]
+    )
+
+
 def duration(seconds: float) -> str:
     """For example '9.7 s', '2.5 min', '40 min'."""
     if seconds < 120:

@@ -1,0 +1,41 @@
+"""Show and score what a trained run looks at: Grad-CAM, Grad-CAM++, SmoothGrad, guided saliency, occlusion."""
+
+import argparse
+from pathlib import Path
+
+from tfcifar.cli import make_parser, run, start_tensorflow
+from tfcifar.explain import METHODS
+from tfcifar.run_dir import RunDir
+
+EPILOG = """examples:
+  python -m tfcifar.explain runs/level_2-cpu-seed0
+  python -m tfcifar.explain runs/level_2-cpu-seed0 --methods grad_cam --layer mobilenetv2_1.00_96/block_13_expand"""
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = make_parser("tfcifar.explain", __doc__, EPILOG)
+    parser.add_argument("run_dir", type=Path, nargs="+", metavar="RUN_DIR", help="made by tfcifar.train")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="default: all")
+    parser.add_argument("--layer", help="whose maps the Grad-CAMs take; default: the last with at least 4x4 positions")
+    parser.add_argument("--shown", type=int, default=10, metavar="N", help="images a figure (default %(default)s)")
+    parser.add_argument("--scored", type=int, default=200, metavar="N",
+                        help="validation images that score the methods (default %(default)s)")  # fmt: skip
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    run_dirs = [RunDir.existing(path) for path in args.run_dir]
+    start_tensorflow()
+    from tfcifar.explain.explain_run import explain_run
+    from tfcifar.reporting.tables import explanation_table
+
+    rows = []
+    for run_dir in run_dirs:
+        rows += explain_run(run_dir, list(args.methods), args.layer, args.shown, args.scored)
+        print(f"figures: {run_dir.explanations}/right.png, wrong.png", flush=True)
+    print(explanation_table(rows))
+
+
+if __name__ == "__main__":
+    run(main)

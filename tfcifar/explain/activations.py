@@ -1,0 +1,81 @@
+"""A layer's output and the gradient to it, wherever in a model the layer sits."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipelines.errors import InputError, unknown
+
+SMALLEST_MAP = 4  # pixels; a map of fewer positions says little about where
+
+
+def spatial_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
+    """All layers with an output [n, h, w, c], in the order of their calls; those of nested models as "model/layer"."""
+    found = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            found |= {f"{layer.name}/{name}": inner for name, inner in spatial_layers(layer).items()}
+        elif not isinstance(layer, keras.layers.InputLayer) and len(getattr(layer.output, "shape", ())) == 4:
+            found[layer.name] = layer
+    return found
+
+
+def target_layer(model: keras.Model, name: str | None = None) -> keras.layers.Layer:
+    """The layer called `name`; None: the last one whose map has at least 4x4 positions, or else the last of all.
+
+    Raises:
+        InputError: no such layer, or none with a map at all.
+    """
+    found = spatial_layers(model)
+    if not found:
+        raise InputError(f"layer: expected a model with feature maps [n, h, w, c], {model.name} has none.")
+    if name is not None:
+        if name not in found:
+            raise unknown("layer", name, list(found))
+        return found[name]
+    large = [layer for layer in found.values() if min(layer.output.shape[1:3]) >= SMALLEST_MAP]
+    return (large or list(found.values()))[-1]
+
+
+@contextmanager
+def recorded(layer: keras.layers.Layer, tape: tf.GradientTape) -> Iterator[list[tf.Tensor]]:
+    """While the block runs, each call of `layer` adds its output to the list, and `tape` watches it.
+
+    Reading a nested layer's `output` would give a tensor of the inner model's own graph, which is connected to
+    nothing that the outer model computes ("graph disconnected"); what a call returns is always the real thing.
+    """
+    outputs, call = [], layer.call
+
+    def watch(*args, **kwargs):
+        output = call(*args, **kwargs)
+        tape.watch(output)
+        outputs.append(output)
+        return output
+
+    layer.call = watch
+    try:
+        yield outputs
+    finally:
+        del layer.call  # the class's own again
+
+
+def maps_and_gradients(
+    model: keras.Model, images: np.ndarray, classes: np.ndarray, layer: keras.layers.Layer
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `layer` gives for `images`, and the gradient of each image's logit of its class to it.
+
+    Args:
+        images: [n, h, w, 3], 0..255.
+        classes: int [n].
+
+    Returns:
+        Two float32 arrays [n, h', w', c].
+    """
+    with tf.GradientTape() as tape, recorded(layer, tape) as outputs:
+        logits = model(tf.cast(images, tf.float32), training=False)
+        chosen = tf.gather(logits, classes, batch_dims=1)
+    gradients = tape.gradient(chosen, outputs[-1])
+    return tf.cast(outputs[-1], tf.float32).numpy(), tf.cast(gradients, tf.float32).numpy()

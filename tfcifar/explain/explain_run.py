@@ -1,0 +1,89 @@
+"""Explain a trained run on its validation images: overlays for right and wrong predictions, and scores of methods."""
+
+import numpy as np
+from tqdm import tqdm
+
+from pipelines.splits import make_splits
+from tfcifar.evaluation.metrics import softmax
+from tfcifar.explain.methods import explain
+from tfcifar.explain.scores import deletion_insertion, rank_correlation, with_random_weights
+from tfcifar.models.saved import load_model
+from tfcifar.recipe_json import load_json
+from tfcifar.reporting.explanations import plot_overlays
+from tfcifar.run_dir import RunDir, write_csv
+from tfcifar.runs import open_recipe_source
+from tfcifar.training.trainer import check_same_data
+
+RANDOM = "random"  # a map of noise: what a method must beat
+
+
+def explain_run(run_dir: RunDir, methods: list[str], layer: str | None, shown: int, scored: int, seed: int = 0) -> list:
+    """Write explain/right.png, explain/wrong.png and explain/scores.csv into the run directory.
+
+    The maps are for the predicted class. The test split stays closed.
+
+    Args:
+        methods: of METHODS.
+        layer: for the Grad-CAMs, None: the last with at least 4x4 positions.
+        shown: images a figure, the most confident ones, of as many classes as there are.
+        scored: images of the validation split, drawn by `seed`.
+
+    Returns:
+        Rows of scores.csv: run, method, images, deletion and insertion (mean area under the probability of the
+        predicted class, 0..1) and sanity (mean rank correlation with the map of the same network with random weights).
+
+    Raises:
+        InputError: no such layer, or the data is not what the run was trained on.
+    """
+    recipe = load_json(run_dir.recipe)
+    source, data = open_recipe_source(recipe.data)
+    splits = make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
+    check_same_data(run_dir, splits)
+    model = load_model(run_dir.model)
+    images, labels = splits.validation.images, splits.validation.labels
+    probabilities = softmax(model.predict(images, batch_size=500, verbose=0))
+    predicted, confidence = probabilities.argmax(-1), probabilities.max(-1)
+
+    for name, chosen in (("right", predicted == labels), ("wrong", predicted != labels)):
+        picked = one_of_each_class(predicted, confidence, np.flatnonzero(chosen), shown)
+        if len(picked):
+            maps = {method: explain(method, model, images[picked], predicted[picked], layer) for method in methods}
+            titles = [
+                f"{splits.class_names[labels[i]]} → {splits.class_names[predicted[i]]}, {confidence[i]:.0%} sure"
+                for i in picked
+            ]
+            plot_overlays(images[picked], maps, titles, run_dir.explanations / f"{name}.png")
+
+    rng = np.random.default_rng(seed)
+    drawn = np.sort(rng.permutation(len(images))[:scored])
+    images, predicted = images[drawn], predicted[drawn]
+    randomized, rows = with_random_weights(model, seed), []
+    for method in tqdm([*methods, RANDOM], desc=f"scores of {run_dir.name}", unit="method"):
+        if method == RANDOM:
+            maps, sanity = rng.random(images.shape[:3]), None
+        else:
+            maps = explain(method, model, images, predicted, layer)
+            sanity = float(np.nanmean(rank_correlation(maps, explain(method, randomized, images, predicted, layer))))
+        deletion, insertion = deletion_insertion(model, images, predicted, maps)
+        rows.append(
+            {
+                "run": run_dir.name,
+                "method": method,
+                "images": len(images),
+                "deletion": round(float(deletion.mean()), 4),
+                "insertion": round(float(insertion.mean()), 4),
+                "sanity": "" if sanity is None else round(sanity, 4),
+            }
+        )
+    write_csv(run_dir.explanations / "scores.csv", rows)
+    return rows
+
+
+def one_of_each_class(classes: np.ndarray, confidence: np.ndarray, candidates: np.ndarray, count: int) -> np.ndarray:
+    """Indices of up to `count` candidates, the surest first of each class, then the second of each, and so on."""
+    by_confidence = candidates[np.argsort(-confidence[candidates], kind="stable")]
+    turn = np.zeros(len(by_confidence), int)
+    seen: dict[int, int] = {}
+    for place, index in enumerate(by_confidence):
+        turn[place] = seen[classes[index]] = seen.get(classes[index], -1) + 1
+    return by_confidence[np.argsort(turn, kind="stable")][:count]

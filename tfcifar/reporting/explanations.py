@@ -1,0 +1,40 @@
+"""The figure of explanations: images beside the maps of what the classifier looks at."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tfcifar.reporting.style import new_figure
+
+HEAT = "inferno"
+OPACITY = 0.6  # of the map; the image below stays readable
+
+
+def plot_overlays(images: np.ndarray, maps: dict[str, np.ndarray], titles: list[str], path: str | Path) -> None:
+    """A row for each image: as it is, then with the map of each method laid over it.
+
+    Args:
+        images: uint8 [n, h, w, 3].
+        maps: float [n, h, w] in 0..1, by method.
+        titles: n, beside the rows.
+        path: the PNG to write, 1320 pixels wide with five methods, 216 high for each row.
+    """
+    columns = 1 + len(maps)
+    with new_figure(path, 0.2 + 1.8 * columns, 0.3 + 1.8 * len(images)) as figure:
+        axes = figure.subplots(len(images), columns, squeeze=False)
+        for row, image in enumerate(images):
+            grey = np.repeat(image.mean(-1, keepdims=True), 3, axis=-1).astype(np.uint8)
+            for column, ax in enumerate(axes[row]):
+                ax.set(xticks=[], yticks=[])
+                ax.grid(False)
+                for spine in ax.spines.values():
+                    spine.set_visible(False)
+                if column == 0:
+                    ax.imshow(image, interpolation="nearest")
+                    ax.set_xlabel(titles[row], fontsize=8)
+                else:
+                    name = list(maps)[column - 1]
+                    ax.imshow(grey, interpolation="nearest")
+                    ax.imshow(maps[name][row], cmap=HEAT, vmin=0, vmax=1, alpha=OPACITY, interpolation="bilinear")
+                    if row == 0:
+                        ax.set_title(name, fontsize=9, loc="center")
