@@ -25,6 +25,7 @@ class RunDir:
         self.metrics = self.path / "metrics.json"
         self.per_class = self.path / "per_class.csv"
         self.predictions = self.path / "predictions.npz"
+        self.validation = self.path / "validation.npz"
         self.figures = self.path / "figures"
         self.explanations = self.path / "explain"
 

@@ -6,7 +6,14 @@ from math import comb, sqrt
 import numpy as np
 import pytest
 
-from tfcifar.evaluation.statistics import compare, mcnemar, mean_and_std, paired_bootstrap, wilson_interval
+from tfcifar.evaluation.statistics import (
+    compare,
+    compare_over_seeds,
+    mcnemar,
+    mean_and_std,
+    paired_bootstrap,
+    wilson_interval,
+)
 
 
 def pairs(both, only_a, only_b, neither):
@@ -97,3 +104,29 @@ def test_mean_and_std_is_the_sample_deviation_and_none_for_one_seed():
     assert mean_and_std([0.94]) == (0.94, None)
     with pytest.raises(ValueError, match="at least one"):
         mean_and_std([])
+
+
+def test_one_seed_each_gives_the_interval_of_the_paired_bootstrap():
+    a, b = pairs(900, 60, 20, 20)
+    over_seeds, paired = compare_over_seeds(a[None], b[None]), paired_bootstrap(a, b)
+    assert over_seeds["difference"] == pytest.approx(paired["difference"])
+    np.testing.assert_allclose(over_seeds["interval95"], paired["interval95"], atol=0.002)
+    assert over_seeds["verdict"] == "significant"
+
+
+def test_seeds_that_scatter_widen_the_interval_until_nothing_is_significant():
+    """Seeds that differ by more than the recipes: the normal interval of a difference of two means of three."""
+    rng = np.random.default_rng(0)
+    a = np.stack([rng.random(20_000) < p for p in (0.90, 0.92, 0.94)])
+    b = np.stack([rng.random(20_000) < p for p in (0.89, 0.91, 0.93)])
+    result = compare_over_seeds(a, b)
+    assert result["verdict"] == "not significant"
+    # The standard deviation of three values 2 points apart is 2; resampled, divided by 3: sqrt(2/3) of it.
+    half = 1.96 * np.sqrt(2 * (0.02 * np.sqrt(2 / 3)) ** 2 / 3)
+    low, high = result["interval95"]
+    assert (high - low) / 2 == pytest.approx(half, rel=0.15)
+
+
+def test_seeds_judged_on_other_examples_are_refused():
+    with pytest.raises(ValueError, match=r"the same examples. Received: 5 and 4"):
+        compare_over_seeds(np.ones((2, 5), bool), np.ones((2, 4), bool))

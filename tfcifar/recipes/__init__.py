@@ -20,6 +20,29 @@ def levels() -> list[int]:
     return sorted(int(name.removeprefix("level_")) for name in names() if name.startswith("level_"))
 
 
+def load_grid(name: str, rows: list[str] | None = None) -> dict[str, Recipe]:
+    """The ablation grid of the recipe `name`: recipes by the name of their row, the baseline first.
+
+    rows: some of them; None: all.
+
+    Raises:
+        InputError: no such recipe or row, or a recipe without a grid.
+    """
+    if name not in names():
+        raise unknown("recipe", name, names())
+    module = importlib.import_module(f"tfcifar.recipes.{name}")
+    if not hasattr(module, "ablation"):
+        with_grid = [
+            each for each in names() if hasattr(importlib.import_module(f"tfcifar.recipes.{each}"), "ablation")
+        ]
+        raise InputError(f"recipe: expected one with an ablation grid ({', '.join(with_grid)}), received {name}.")
+    grid = module.ablation()
+    for row in rows or []:
+        if row not in grid:
+            raise unknown("--rows", row, grid)
+    return {row: grid[row] for row in rows or grid}
+
+
 def load(name: str, preset: str | None = None) -> Recipe:
     """The recipe `name` (of this folder, or the path of a JSON file), as `preset` has it.
 
@@ -30,7 +53,7 @@ def load(name: str, preset: str | None = None) -> Recipe:
         return load_json(Path(name))
     if name not in names():
         raise unknown("recipe", name, names())
-    module = importlib.import_module(f"tfcifar.recipes.{name}")
+    module = _module(name)
     recipe = module.get_recipe()
     offered = [each for each in PRESETS if hasattr(module, each)]
     if preset is None:
@@ -40,3 +63,7 @@ def load(name: str, preset: str | None = None) -> Recipe:
     if preset not in offered:
         raise InputError(f"--preset: {name} has the presets {', '.join(offered)}; received {preset}.")
     return getattr(module, preset)(recipe).replace(name=f"{name}-{preset}")
+
+
+def _module(name: str):
+    return importlib.import_module(f"tfcifar.recipes.{name}")

@@ -44,3 +44,38 @@ def demo(recipe: Recipe) -> Recipe:
         epochs=6,  # under five minutes on two CPU cores
         batch_size=128,
     )
+
+
+# What the ablation adds to nothing, one by one, and takes from the whole.
+PARTS = {
+    "flip and crop": {"flip": "random", "crop_padding": 4},
+    "colour": {"color_jitter": 0.2},
+    "erasing": {"erasing_probability": 0.25},
+    "RandAugment": {"randaugment_layers": 1},
+    "MixUp": {"mixup_alpha": 0.2},
+    "CutMix": {"cutmix_alpha": 1.0},
+    "label smoothing": {"label_smoothing": 0.1},
+    "EMA": {},  # of the weights, in the optimizer
+}
+
+
+def ablation() -> dict[str, Recipe]:
+    """Nothing, each part alone, all, and all but each, on a narrow fast network, so that a run takes minutes."""
+    alone = {f"+ {part}": [part] for part in PARTS}
+    without = {f"all - {part}": [other for other in PARTS if other != part] for part in PARTS}
+    rows = {"none": [], **alone, "all": list(PARTS), **without}
+    return {row: _with_parts(parts) for row, parts in rows.items()}
+
+
+def _with_parts(parts: list[str]) -> Recipe:
+    augment = Augment(**{field: value for part in parts for field, value in PARTS[part].items()})
+    decay = 0.99 if "EMA" in parts else None
+    return Recipe(
+        name="ablation",
+        model=Model("fast_cnn", widths=(32, 128, 128)),
+        augment=augment,
+        optimizer=Optimizer("muon", learning_rate=0.17, momentum=0.6, weight_decay=0.0083, ema_decay=decay),
+        schedule=Schedule("linear"),
+        epochs=16,
+        batch_size=1000,
+    )

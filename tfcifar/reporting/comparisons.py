@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from tfcifar.reporting.style import BLUE, new_figure
+from tfcifar.reporting.style import BLACK, BLUE, GREEN, GREY, ORANGE, new_figure
 
 
 def plot_comparison(rows: list[dict], path: str | Path) -> None:
@@ -32,6 +32,27 @@ def plot_comparison(rows: list[dict], path: str | Path) -> None:
         ax.tick_params(axis="y", length=0)
         ax.grid(axis="y", visible=False)
         ax.xaxis.set_major_formatter(PercentFormatter(1))
+
+
+def plot_differences(rows: list[tuple[str, float, float, float]], title: str, path: str | Path) -> None:
+    """Differences from a baseline as dots with 95% intervals, in the order given; those that leave out 0 in colour.
+
+    Args:
+        rows: name, difference and the ends of its interval (fractions), of each.
+        path: the PNG to write, 1080 pixels wide.
+    """
+    with new_figure(path, 9, 1.3 + 0.36 * len(rows)) as figure:
+        ax = figure.subplots()
+        ax.axvline(0, color=BLACK, linewidth=1)
+        for i, (_, difference, low, high) in enumerate(rows):
+            color = GREEN if low > 0 else ORANGE if high < 0 else GREY
+            ax.plot([100 * low, 100 * high], [i, i], color=color, solid_capstyle="butt", linewidth=2.2)
+            ax.plot(100 * difference, i, "o", color=color, markersize=8, markeredgecolor="white")
+            ax.text(1.01, i, f"{100 * difference:+.2f}", va="center_baseline", transform=ax.get_yaxis_transform())
+        ax.set_yticks(range(len(rows)), [name for name, *_ in rows])
+        ax.set(title=title, xlabel="points; grey: the interval holds 0", ylim=(len(rows) - 0.4, -0.6))
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="y", visible=False)
 
 
 def plot_all_curves(histories: dict[str, list[dict]], path: str | Path) -> None:

@@ -1,0 +1,83 @@
+"""Train a grid of recipes with several seeds, and judge every run on the validation split."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.datasets import EVAL_BATCH_SIZE
+from pipelines.errors import InputError
+from pipelines.splits import make_splits
+from tfcifar.evaluation.tta import predict_logits
+from tfcifar.models.saved import load_model
+from tfcifar.recipe import Recipe
+from tfcifar.run_dir import RunDir, read_json, write_whole
+from tfcifar.runs import open_recipe_source, run_recipe
+from tfcifar.training.trainer import check_same_data
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """One recipe's runs. correct: bool [seeds, n], of the validation images; seconds: of training, by seed."""
+
+    name: str
+    seeds: list[int]
+    correct: np.ndarray
+    seconds: list[float]
+    run_dirs: list[RunDir]
+
+
+def run_grid(grid: dict[str, Recipe], seeds: list[int], output: Path) -> list[GridRow]:
+    """Train each recipe of `grid` with each seed into `output`, seed by seed, and judge it.
+
+    Seed by seed, so that after a third of the time there is a whole table with n = 1. What is trained already stays.
+
+    Raises:
+        InputError: a recipe that trains on the validation split, or a run directory that holds another recipe.
+    """
+    for name, recipe in grid.items():
+        if recipe.data.train_on_validation:
+            raise InputError(f"ablation: {name} trains on the validation split, by which the rows are judged.")
+    run_dirs = {name: [RunDir(output / f"{slug(name)}-seed{seed}") for seed in seeds] for name in grid}
+    for index, seed in enumerate(seeds):
+        for name, recipe in grid.items():
+            run_dir = run_dirs[name][index]
+            if not run_dir.timing.is_file():
+                run_recipe(recipe.replace(seed=seed, name=slug(name)), run_dir.path, resume=True, evaluate=False)
+    splits = _splits(next(iter(grid.values())))
+    return [
+        GridRow(
+            name,
+            seeds,
+            np.stack([validation_correct(run_dir, splits) for run_dir in run_dirs[name]]),
+            [read_json(run_dir.timing)["seconds"] for run_dir in run_dirs[name]],
+            run_dirs[name],
+        )
+        for name in grid
+    ]
+
+
+def validation_correct(run_dir: RunDir, splits) -> np.ndarray:
+    """Whether the run's model is right on each validation image, bool [n]; kept in validation.npz."""
+    check_same_data(run_dir, splits)
+    if not run_dir.validation.is_file():
+        logits = predict_logits(load_model(run_dir.model), splits.validation.images, "none", EVAL_BATCH_SIZE)
+        write_whole(run_dir.validation, lambda path: np.savez(path, logits=logits))
+    with np.load(run_dir.validation, allow_pickle=False) as file:
+        return file["logits"].argmax(-1) == splits.validation.labels
+
+
+def _splits(recipe: Recipe):
+    source, data = open_recipe_source(recipe.data)
+    return make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
+
+
+def slug(name: str) -> str:
+    """A row's name as part of a file name: "all - flip/crop" -> "all_minus_flip_crop".
+
+    >>> slug("+ CutMix")
+    'plus_cutmix'
+    """
+    words = name.lower().replace("+", " plus ").replace(" - ", " minus ")
+    return re.sub(r"[^a-z0-9]+", "_", words).strip("_")

@@ -1,0 +1,103 @@
+"""The table, the figure and the record of an ablation."""
+
+import shutil
+from pathlib import Path
+
+from tfcifar.environment import describe_environment
+from tfcifar.evaluation.run_grid import GridRow
+from tfcifar.evaluation.statistics import compare_over_seeds, mean_and_std
+from tfcifar.reporting.comparisons import plot_differences
+from tfcifar.reporting.results import RESULTS, command_without_run, put_on_record
+from tfcifar.run_dir import read_json, write_csv, write_text
+
+NAME = "ablation"
+
+
+def write_ablation(results: list[GridRow], output: Path) -> str:
+    """Write ablation.md, ablation.csv and ablation.png into `output`; return the text of the table.
+
+    The first row is the baseline of all differences.
+    """
+    rows = [_row(each, results[0]) for each in results]
+    write_csv(output / "ablation.csv", rows)
+    plot_differences(
+        [(row["row"], row["difference"], row["low"], row["high"]) for row in rows[1:]],
+        f"Difference from '{rows[0]['row']}', points of validation accuracy (n={rows[0]['n']} seeds)",
+        output / "ablation.png",
+    )
+    lines = [
+        "| row | validation accuracy | n | difference | 95% interval | | minutes a run |",
+        "|---|--:|--:|--:|--:|---|--:|",
+        *(_line(row) for row in rows),
+    ]
+    notes = (
+        f"Differences are from '{rows[0]['row']}', in points, on the same {results[0].correct.shape[1]:,} validation "
+        "images; the interval is a bootstrap over seeds and images, and a difference is significant where it leaves "
+        "out 0. With this many rows, about one in twenty would be by chance alone."
+    )
+    text = "\n".join(lines) + f"\n\n{notes}\n"
+    write_text(output / "ablation.md", f"# Ablation\n\n{text}\n![differences](ablation.png)\n")
+    return text
+
+
+def _row(each: GridRow, baseline: GridRow) -> dict:
+    accuracies = each.correct.mean(1)
+    mean, std = mean_and_std(list(accuracies))
+    row = {
+        "row": each.name,
+        "n": len(accuracies),
+        "validation_accuracy": round(mean, 5),
+        "std": None if std is None else round(std, 5),
+        "seconds": round(sum(each.seconds) / len(each.seconds), 1),
+        **{f"seed_{seed}": round(float(value), 5) for seed, value in zip(each.seeds, accuracies, strict=True)},
+    }
+    if each is baseline:
+        return row | {"difference": None, "low": None, "high": None, "verdict": ""}
+    found = compare_over_seeds(each.correct, baseline.correct)
+    low, high = found["interval95"]
+    return row | {
+        "difference": round(found["difference"], 5),
+        "low": round(low, 5),
+        "high": round(high, 5),
+        "verdict": found["verdict"],
+    }
+
+
+def _line(row: dict) -> str:
+    spread = "" if row["std"] is None else f" ± {100 * row['std']:.2f}"
+    against = " | | "
+    if row["difference"] is not None:
+        against = (
+            f"{100 * row['difference']:+.2f} | {100 * row['low']:+.2f} to {100 * row['high']:+.2f} | {row['verdict']}"
+        )
+    return (
+        f"| {row['row']} | {100 * row['validation_accuracy']:.2f}%{spread} | {row['n']} | {against} "
+        f"| {row['seconds'] / 60:.1f} |"
+    )
+
+
+def record_ablation(results: list[GridRow], output: Path, folder: Path = RESULTS) -> None:
+    """Copy the table and the figure to results/ablation/ and put the number of rows on record."""
+    target = folder / NAME
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("ablation.md", "ablation.csv", "ablation.png"):
+        shutil.copyfile(output / name, target / name)
+    environment = read_json(results[0].run_dirs[0].environment)
+    put_on_record(
+        [
+            {
+                "name": NAME,
+                "metric": "rows",
+                "value": len(results),
+                "std": None,
+                "n": len(results[0].seconds),
+                "unit": "rows",
+                "command": command_without_run(describe_environment()["command"]).replace(" --record", ""),
+                "seconds": round(sum(sum(each.seconds) for each in results)),
+                "hardware": environment["hardware"],
+                "commit": environment["commit"],
+                "details": f"results/{NAME}/",
+            }
+        ],
+        results=folder,
+    )
