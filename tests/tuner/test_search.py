@@ -1,0 +1,135 @@
+"""A search on generated images: real trials where that tells something, stand-ins for their process elsewhere."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import InputError
+from tests.integration.commands import run
+from tfcifar.recipe_json import load_json
+from tfcifar.recipes import load
+from tuner import trials
+from tuner.space import recipe_from, space_of
+
+SMALL = ("--recipe", "smoke", "--oracle", "random", "--set", "epochs=1")
+
+
+def accuracy_of(recipe) -> float:
+    return round(0.5 + recipe.model.dropout, 3)
+
+
+@pytest.fixture
+def children(monkeypatch):
+    """In place of training: accuracy by dropout; the recipes that were trained; `fails` by their place in the list."""
+    seen, fails = [], {}
+
+    def train(path, run_dir, log):
+        recipe = load_json(path)
+        seen.append(recipe)
+        log.write_text("starting\nout of memory\n")
+        code = fails.get(len(seen) - 1, 0)
+        if isinstance(code, BaseException):
+            raise code
+        if code == 0:
+            run_dir.path.mkdir(parents=True, exist_ok=True)
+            timing = {"epochs": recipe.epochs, "seconds": 1.0, "val_accuracy": accuracy_of(recipe)}
+            run_dir.timing.write_text(json.dumps(timing))
+        return code
+
+    monkeypatch.setattr(trials, "train_in_child", train)
+    return seen, fails
+
+
+def rows_of(output: Path) -> list[dict]:
+    return list(csv.DictReader((output / "trials.csv").open()))
+
+
+@pytest.mark.parametrize("oracle", ["random", "bayesian", "hyperband"])
+def test_the_winner_is_the_recipe_of_the_best_trial(tmp_path, children, oracle):
+    seen, _ = children
+    output = tmp_path / "search"
+    options = ("--recipe", "smoke", "--oracle", oracle, "--trials", 6, "--set", "epochs=3", "--output", output)
+    stdout = run("tuner.search", *options).stdout
+    assert len(rows_of(output)) == len(seen) == 6
+    best = max(seen, key=accuracy_of)
+    winner = load_json(output / "winner.json")
+    assert accuracy_of(winner) == accuracy_of(best)
+    assert winner.epochs == 3  # all of them, however few Hyperband gave
+    assert "winner:" in stdout
+    assert (output / "trials.png").is_file()
+
+
+def test_a_failed_trial_is_put_down_and_the_search_goes_on(tmp_path, children):
+    seen, fails = children
+    fails[1] = -9  # killed, as by the system when memory runs out
+    stdout = run("tuner.search", *SMALL, "--trials", 4, "--output", tmp_path / "search").stdout
+    rows = rows_of(tmp_path / "search")
+    assert [row["status"] for row in rows].count("FAILED") == 1
+    assert len(seen) == len(rows) == 4
+    assert "exit code -9: out of memory" in rows[-1]["message"]
+    assert "4 trials, 1 of them failed" in stdout
+
+
+def test_an_interrupted_search_goes_on_with_the_same_trial(tmp_path, children):
+    seen, fails = children
+    fails[2] = KeyboardInterrupt()
+    options = (*SMALL, "--trials", 5, "--output", tmp_path / "search")
+    run("tuner.search", *options, expect=130)
+    interrupted = seen[-1]
+    run("tuner.search", *options)
+    assert seen[3] == interrupted
+    assert len(rows_of(tmp_path / "search")) == 5
+    assert len({each.name for each in seen}) == 5
+    run("tuner.search", *options)
+    assert len(seen) == 6  # nothing is left to do
+
+
+def test_a_search_is_not_continued_around_another_recipe(tmp_path, children):
+    run("tuner.search", *SMALL, "--trials", 1, "--output", tmp_path / "search")
+    other = (*SMALL[:-1], "epochs=2", "--trials", 2, "--output", tmp_path / "search")
+    assert "holds a search around another recipe" in run("tuner.search", *other, expect=2).stderr
+
+
+def test_one_failure_after_the_other_ends_the_search_with_the_place_of_the_reason(tmp_path, children):
+    _, fails = children
+    fails.update(dict.fromkeys(range(20), 1))
+    stderr = run("tuner.search", *SMALL, "--trials", 20, "--output", tmp_path / "search", expect=2).stderr
+    assert "train.log" in stderr
+
+
+def test_real_trials_train_in_processes_of_their_own_and_the_winner_is_compared(tmp_path):
+    output = tmp_path / "search"
+    small = ("--set", "model.widths=8,8", "--set", "batch_size=200")
+    stdout = run("tuner.search", *SMALL, *small, "--trials", 1, "--compare", 0, "--output", output).stdout
+    (row,) = rows_of(output)
+    assert row["status"] == "COMPLETED"
+    assert 0 <= float(row["val_accuracy"]) <= 1
+    assert not list(output.rglob("test_openings.jsonl"))
+    assert "| tuned |" in stdout
+
+
+def test_the_space_of_a_backbone_has_no_width_and_no_muon():
+    names = {hp.name for hp in space_of(load("level_1")).space}
+    assert "width" not in names
+    assert "muon.learning_rate" not in names
+    assert {"adamw.learning_rate", "weight_decay", "dropout", "batch_size"} <= names
+
+
+def test_hyperparameters_become_the_fields_of_a_recipe():
+    values = {"optimizer": "muon", "muon.learning_rate": 0.2, "weight_decay": 0.01, "batch_size": 250, "dropout": 0.1,
+              "crop_padding": 4, "cutout_size": 8, "color_jitter": 0.1, "mixup_alpha": 0.2, "label_smoothing": 0.05,
+              "width": 0.5}  # fmt: skip
+    recipe = recipe_from(values, load("residual_cnn"), epochs=3)
+    assert recipe.model.widths == (32, 64, 128, 256)
+    assert (recipe.optimizer.name, recipe.optimizer.learning_rate, recipe.optimizer.momentum) == ("muon", 0.2, 0.6)
+    assert (recipe.augment.cutout_size, recipe.augment.mixup_alpha) == (8, 0.2)
+    assert (recipe.epochs, recipe.batch_size) == (3, 250)
+
+
+def test_recipes_that_train_on_the_validation_split_cannot_be_tuned(tmp_path):
+    stderr = run("tuner.search", "--recipe", "fast_94", "--output", tmp_path, expect=2).stderr
+    assert "trains on the validation split" in stderr
+    with pytest.raises(InputError):
+        load("fast_93")

@@ -1,0 +1,1 @@
+"""Search for hyperparameters with KerasTuner; what comes out is a recipe."""

@@ -1,0 +1,131 @@
+"""The table, the figure and the record of a search."""
+
+import shutil
+from pathlib import Path
+
+from tfcifar.environment import describe_environment
+from tfcifar.reporting.results import RESULTS, command_without_run, put_on_record
+from tfcifar.reporting.style import BLUE, GREY, ORANGE, new_figure
+from tfcifar.run_dir import RunDir, read_json, write_csv, write_text
+
+NAME = "tuner"
+RESULT = ("trial", "status", "val_accuracy", "epochs", "seconds", "message")  # of a row; the rest: hyperparameters
+SHOWN = 10  # of the best trials, on the screen
+MOST_COLUMNS = 4  # of small figures
+
+
+def write_search(tuner, output: Path) -> list[dict]:
+    """Write trials.csv, trials.md and trials.png into `output`; return a row for each trial, the best first.
+
+    A row holds trial, status, val_accuracy, epochs, seconds (of training), message (why it failed) and, with its own
+    name, each hyperparameter; what a trial has not is None.
+    """
+    trials = tuner.oracle.trials.values()
+    names = list(dict.fromkeys(name for trial in trials for name in _values(trial)))
+    rows = sorted(
+        (_row(trial, names, Path(tuner.get_trial_dir(trial.trial_id))) for trial in trials),
+        key=lambda row: -1 if row["val_accuracy"] is None else row["val_accuracy"],
+        reverse=True,
+    )
+    write_csv(output / "trials.csv", rows)
+    write_text(output / "trials.md", f"# Trials\n\n{trials_table(rows, len(rows))}\n\n![trials](trials.png)\n")
+    plot_slices(rows, names, output / "trials.png")
+    return rows
+
+
+def _values(trial) -> dict:
+    return {name: value for name, value in trial.hyperparameters.values.items() if not name.startswith("tuner/")}
+
+
+def _row(trial, names: list[str], folder: Path) -> dict:
+    timing = RunDir(folder / "run").timing
+    finished = read_json(timing) if timing.is_file() else {}
+    reason = (trial.message or "").strip().splitlines()
+    return {
+        "trial": trial.trial_id,
+        "status": trial.status,
+        "val_accuracy": trial.score if trial.status == "COMPLETED" else None,
+        "epochs": finished.get("epochs"),
+        "seconds": finished.get("seconds"),
+        "message": reason[-1] if reason else "",
+        **{name: _values(trial).get(name) for name in names},
+    }
+
+
+def trials_table(rows: list[dict], count: int = SHOWN) -> str:
+    """The best `count` of `rows` in Markdown, and how many there are in all."""
+    names = [
+        name for name in rows[0] if name not in ("trial", "status", "val_accuracy", "epochs", "seconds", "message")
+    ]
+    lines = [
+        f"| trial | validation | epochs | seconds | {' | '.join(names)} |",
+        "|" + "---|" * (4 + len(names)),
+    ]
+    for row in rows[:count]:
+        accuracy = row["status"].lower() if row["val_accuracy"] is None else f"{row['val_accuracy']:.2%}"
+        values = ["" if row[name] is None else f"{row[name]:.3g}" if isinstance(row[name], float) else str(row[name])
+                  for name in names]  # fmt: skip
+        lines.append(f"| {row['trial']} | {accuracy} | {row['epochs']} | {row['seconds']} | {' | '.join(values)} |")
+    failed = [row for row in rows if row["val_accuracy"] is None]
+    lines += ["", f"{len(rows)} trials, {len(failed)} of them failed."]
+    lines += [f"- {row['trial']}: {row['message']}" for row in failed]
+    return "\n".join(lines)
+
+
+def plot_slices(rows: list[dict], names: list[str], path: Path) -> None:
+    """Validation accuracy over each hyperparameter: one small figure each, the best trial marked.
+
+    Args:
+        rows: as `write_search` returns them, the best first.
+        names: of the hyperparameters.
+        path: the PNG to write, 1320 pixels wide.
+    """
+    done = [row for row in rows if row["val_accuracy"] is not None]
+    columns = min(MOST_COLUMNS, len(names))
+    lines = -(-len(names) // columns)
+    with new_figure(path, 11, 0.5 + 2.3 * lines) as figure:
+        axes = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
+        for ax, name in zip(axes, names, strict=False):
+            used = [row for row in done if row[name] is not None]
+            x = [row[name] for row in used]
+            choices = sorted(set(x), key=str) if any(isinstance(value, str) for value in x) else None
+            places = [choices.index(value) for value in x] if choices else x
+            y = [100 * row["val_accuracy"] for row in used]
+            ax.scatter(places, y, s=22, color=BLUE, alpha=0.7)
+            if used and used[0] is done[0]:
+                ax.scatter(places[:1], y[:1], s=70, marker="*", color=ORANGE, zorder=3)
+            if choices:
+                ax.set_xticks(range(len(choices)), choices)
+            elif name.endswith(("learning_rate", "weight_decay")):
+                ax.set_xscale("log")
+            ax.set_title(name, fontsize=9)
+        for ax in axes[len(names) :]:
+            ax.axis("off")
+        figure.supylabel("validation accuracy (%)", fontsize=9, color=GREY)
+
+
+def record_search(rows: list[dict], output: Path, folder: Path = RESULTS) -> None:
+    """Copy the table, the figure and the winner to results/tuner/ and put the number of trials on record."""
+    target = folder / NAME
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("trials.md", "trials.csv", "trials.png", "winner.json"):
+        shutil.copyfile(output / name, target / name)
+    environment = describe_environment()
+    put_on_record(
+        [
+            {
+                "name": NAME,
+                "metric": "trials",
+                "value": len(rows),
+                "std": None,
+                "n": 1,
+                "unit": "trials",
+                "command": command_without_run(environment["command"]).replace(" --record", ""),
+                "seconds": round(sum(row["seconds"] or 0 for row in rows)),
+                "hardware": environment["hardware"],
+                "commit": environment["commit"],
+                "details": f"results/{NAME}/",
+            }
+        ],
+        results=folder,
+    )

@@ -1,0 +1,110 @@
+"""Search for the hyperparameters of a recipe, on the validation split; the winner is a recipe. Resumes by itself."""
+
+import argparse
+from pathlib import Path
+
+from pipelines.errors import InputError
+from tfcifar import recipes
+from tfcifar.cli import make_parser, run, start_tensorflow
+from tfcifar.models import MODELS
+
+ORACLES = ("bayesian", "hyperband", "random")
+EPILOG = """examples:
+  python -m tuner.search --recipe level_2 --trials 30
+  python -m tuner.search --recipe level_2 --model fast_cnn --trials 30 --oracle hyperband --max-epochs 9
+  python -m tuner.search --recipe level_2 --trials 30 --compare 0 1 2   # the winner against the recipe, three seeds
+  python -m tfcifar.train --recipe runs/tuner/level_2-cpu/winner.json
+
+Each trial is a training run in a process of its own: one that fails, or runs out of memory, is put down as failed and
+the search goes on. The same command again goes on where it stopped. The test split stays closed."""
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = make_parser("tuner.search", __doc__, EPILOG)
+    parser.add_argument("--recipe", required=True, metavar="NAME|FILE", help=f"{', '.join(recipes.names())}, or a file")
+    parser.add_argument("--preset", choices=recipes.PRESETS, help="as in tfcifar.train")
+    parser.add_argument("--model", metavar="NAME", help="another model than the recipe's")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as in tfcifar.train")
+    parser.add_argument("--oracle", choices=ORACLES, default="bayesian", help="default: %(default)s")
+    parser.add_argument("--trials", type=int, default=30, metavar="N", help="in all, failed ones too (default 30)")
+    parser.add_argument("--max-epochs", type=int, metavar="N", help="of a trial; default: the recipe's")
+    parser.add_argument("--seed", type=int, default=0, help="of the search (default 0)")
+    parser.add_argument("--compare", type=int, nargs="+", metavar="SEED",
+                        help="then train recipe and winner with these seeds, and test the difference")  # fmt: skip
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/tuner/RECIPE")
+    parser.add_argument("--record", action="store_true", help="put the table of trials on record in results/")
+    args = parser.parse_args(argv)
+    if args.trials < 1 or (args.max_epochs is not None and args.max_epochs < 1):
+        parser.error("--trials and --max-epochs: expected 1 or more")
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    recipe = base_recipe(args)
+    output = args.output or Path("runs/tuner") / recipe.name
+    keep_base(recipe, output / "base.json")
+    start_tensorflow()
+    from tfcifar.evaluation.run_grid import run_grid
+    from tfcifar.reporting.ablation_report import write_ablation
+    from tuner.report import record_search, trials_table, write_search
+    from tuner.space import recipe_from
+    from tuner.trials import TrainingTuner, make_oracle
+
+    max_epochs = args.max_epochs or recipe.epochs
+    tuner = TrainingTuner(
+        recipe.replace(epochs=max_epochs), make_oracle(args.oracle, recipe, args.trials, max_epochs, args.seed), output
+    )
+    try:
+        tuner.search()
+    except RuntimeError as error:  # KerasTuner's way to say that one trial after the other failed
+        raise InputError(f"search: {str(error).splitlines()[0]} The reason is in {output}/trial_*/train.log.") from None
+    rows = write_search(tuner, output)
+    print(trials_table(rows))
+    print(f"all trials: {output}/trials.csv, trials.png")
+    best = tuner.oracle.get_best_trials(1)
+    if not best:
+        raise InputError(f"search: no trial was completed; see {output}/trial_*/train.log.")
+    winner = recipe_from(best[0].hyperparameters.values, recipe).replace(name=f"{recipe.name}-tuned")
+    from tfcifar.run_dir import write_text
+
+    write_text(output / "winner.json", winner.to_json())
+    print(f"winner: {output}/winner.json, for tfcifar.train --recipe")
+    if args.compare:
+        results = run_grid({"recipe": recipe, "tuned": winner}, args.compare, output / "compare")
+        print(write_ablation(results, output / "compare"))
+    if args.record:
+        record_search(rows, output)
+
+
+def base_recipe(args: argparse.Namespace):
+    """The recipe that is searched around. Raises InputError where it has no validation split to judge by."""
+    from tfcifar.overrides import override
+    from tfcifar.runs import with_model
+
+    preset = args.preset or ("cpu" if not args.recipe.endswith(".json") else None)
+    recipe = recipes.load(args.recipe, preset)
+    if args.model:
+        if args.model not in MODELS:
+            from pipelines.errors import unknown
+
+            raise unknown("--model", args.model, MODELS)
+        recipe = with_model(recipe, args.model)
+    recipe = override(recipe, args.set)
+    if recipe.data.train_on_validation:
+        raise InputError(f"--recipe: {recipe.name} trains on the validation split, by which trials are judged.")
+    return recipe
+
+
+def keep_base(recipe, path: Path) -> None:
+    """Remember what is searched around, so that a search is not continued around something else."""
+    from tfcifar.recipe_json import load_json
+    from tfcifar.run_dir import write_text
+
+    if path.is_file() and load_json(path) != recipe:
+        raise InputError(f"--output: {path.parent} holds a search around another recipe; give another folder.")
+    write_text(path, recipe.to_json())
+
+
+if __name__ == "__main__":
+    run(main)

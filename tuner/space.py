@@ -1,0 +1,79 @@
+"""The search space: from hyperparameters to a recipe."""
+
+import dataclasses
+import inspect
+
+from keras_tuner import HyperParameters
+
+from tfcifar.models import MODELS
+from tfcifar.recipe import Recipe
+
+# Per optimizer, since their scales differ by orders of magnitude.
+LEARNING_RATES = {"sgd": (0.01, 1.0), "adamw": (1e-4, 1e-2), "muon": (0.03, 0.5)}
+WIDTHS = (0.5, 0.75, 1.0, 1.25)
+
+
+def space_of(recipe: Recipe) -> HyperParameters:
+    """What may vary around `recipe`: optimizer, learning rate, weight decay, batch size, dropout, augmentation, width.
+
+    ImageNet backbones have a fixed width, and are not trained with Muon.
+    """
+    own = not MODELS[recipe.model.name].pretrained
+    hp = HyperParameters()
+    optimizers = [name for name in LEARNING_RATES if own or name != "muon"]
+    # Two of the recipe's fields make one optimizer's scale; the parts that are not in use are not searched.
+    hp.Choice("optimizer", optimizers, default=recipe.optimizer.name if recipe.optimizer.name in optimizers else None)
+    for name in optimizers:
+        with hp.conditional_scope("optimizer", name):
+            low, high = LEARNING_RATES[name]
+            hp.Float(f"{name}.learning_rate", low, high, sampling="log")
+    hp.Float("weight_decay", 1e-4, 1e-1, sampling="log")
+    hp.Choice("batch_size", [recipe.batch_size // 2, recipe.batch_size, recipe.batch_size * 2])
+    hp.Float("dropout", 0.0, 0.4, step=0.1)
+    hp.Choice("crop_padding", [0, 2, 4])
+    hp.Choice("cutout_size", [0, 4, 8, 12])
+    hp.Float("color_jitter", 0.0, 0.4, step=0.1)
+    hp.Float("mixup_alpha", 0.0, 0.4, step=0.1)
+    hp.Float("label_smoothing", 0.0, 0.2, step=0.05)
+    if own:
+        hp.Choice("width", list(WIDTHS), default=1.0)
+    return hp
+
+
+def recipe_from(values: dict, recipe: Recipe, epochs: int | None = None) -> Recipe:
+    """`recipe` with the hyperparameters `values` in their places.
+
+    Args:
+        values: of all names in `space_of(recipe)` that are in use.
+        epochs: instead of the recipe's.
+    """
+    name = values["optimizer"]
+    optimizer = dataclasses.replace(
+        recipe.optimizer,
+        name=name,
+        learning_rate=values[f"{name}.learning_rate"],
+        momentum=0.6 if name == "muon" else 0.9,
+        weight_decay=values["weight_decay"],
+    )
+    model = dataclasses.replace(recipe.model, dropout=round(values["dropout"], 2))
+    if "width" in values:
+        widths = recipe.model.widths or default_widths(recipe.model.name)
+        model = dataclasses.replace(model, widths=tuple(max(8, 8 * round(values["width"] * w / 8)) for w in widths))
+    augment = dataclasses.replace(
+        recipe.augment,
+        crop_padding=values["crop_padding"],
+        cutout_size=values["cutout_size"],
+        **{each: round(values[each], 2) for each in ("color_jitter", "mixup_alpha", "label_smoothing")},
+    )
+    return recipe.replace(
+        model=model,
+        optimizer=optimizer,
+        augment=augment,
+        batch_size=values["batch_size"],
+        epochs=epochs or recipe.epochs,
+    )
+
+
+def default_widths(model: str) -> tuple[int, ...]:
+    """The channels of each stage that the architecture has by itself."""
+    return inspect.signature(MODELS[model].load()).parameters["widths"].default
