@@ -9,6 +9,7 @@ IMAGENET_NORMALIZATION = {
         "scale": 1.0,
         "offset": [-123.68, -116.779, -103.939],
     },  # mean of each channel; BGR in the original
+    "none": {"scale": 1.0, "offset": 0.0},  # the backbone has its own layers for it
 }
 
 

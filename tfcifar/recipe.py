@@ -47,6 +47,7 @@ class Model:
     image_size: int | None = None  # transfer models: images are upscaled to it inside the model
     dropout: float = 0.0
     widths: tuple[int, ...] = ()  # own architectures: channels of each stage; empty: the model's own
+    alpha: float | None = None  # MobileNets: share of the channels, as in Keras; None: 1.0
     attention: str | None = None  # attention_cnn: se, cbam or mhsa; None: the model's own
 
     def __post_init__(self):
@@ -62,6 +63,9 @@ class Model:
             self.image_size,
         )
         check(not (pretrained and self.widths), "model.widths", f"none for {self.name}", self.widths)
+        alphas = MODELS[self.name].alphas
+        choices = f"one of {', '.join(map(str, alphas))}" if alphas else f"none for {self.name}"
+        check(self.alpha is None or self.alpha in alphas, "model.alpha", choices, self.alpha)
         kinds = MODELS[self.name].attention
         if self.attention is not None and self.attention not in kinds:
             check(bool(kinds), "model.attention", f"none for {self.name}", self.attention)

@@ -21,6 +21,7 @@ MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)
 BACKBONES = {
     "resnet50": (keras.applications.ResNet50, keras.applications.resnet50.preprocess_input),
     "mobilenet_v2": (keras.applications.MobileNetV2, keras.applications.mobilenet_v2.preprocess_input),
+    "mobilenet": (keras.applications.MobileNet, keras.applications.mobilenet.preprocess_input),
 }
 MOBILENET_V2_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 REAL_WEIGHTS = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models" / MOBILENET_V2_FILE
@@ -51,6 +52,17 @@ def test_each_model_gives_float32_logits_for_any_image_shape_and_classes(name, i
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_a_call_without_more_is_inference(name):
+    """Keras' own Resizing layer makes it training for all that follows in a nested model."""
+    model = make(name, image_shape=(28, 20, 3))
+    before = [weight.numpy() for weight in model.weights]
+    logits = model(images((28, 20, 3))).numpy()
+    np.testing.assert_array_equal(logits, model(images((28, 20, 3)), training=False))
+    for weight, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_each_model_saves_and_loads_with_equal_outputs(tmp_path, name):
     model = make(name)
     model.save(tmp_path / "model.keras")
@@ -74,15 +86,23 @@ def test_own_models_normalize_with_the_statistics_of_the_data():
 
 
 # Of the tables of keras.io/api/applications, less the classifier of 1,000 classes.
-@pytest.mark.parametrize(("name", "parameters"), [("mobilenet_v2", 2_257_984), ("resnet50", 23_587_712)])
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [("mobilenet_v2", 2_257_984), ("resnet50", 23_587_712), ("mobilenet", 3_228_864), ("efficientnet_b0", 4_049_571)],
+)
 def test_backbones_have_the_published_number_of_parameters(name, parameters):
     assert backbone_of(make(name)).count_params() == parameters
 
 
 # MobileNetV2: Sandler et al. 2018, table 4. ResNet50: He et al. 2015, table 1, says 3.8 G; counted exactly, 3.86 G.
-@pytest.mark.parametrize(("name", "macs"), [("mobilenet_v2", 300e6), ("resnet50", 3.86e9)])
+# MobileNet: Howard et al. 2017, table 4; EfficientNet: Tan and Le 2019, table 2, says
+# 0.39 G, with the classifier.
+@pytest.mark.parametrize(
+    ("name", "macs"),
+    [("mobilenet_v2", 300e6), ("resnet50", 3.86e9), ("mobilenet", 568e6), ("efficientnet_b0", 384.5e6)],
+)
 def test_backbones_have_the_published_number_of_macs_at_224_pixels(name, macs):
-    assert count_macs(make(name, size=224)) == pytest.approx(macs, rel=0.01)
+    assert count_macs(make(name, size=224)) == pytest.approx(macs, rel=0.015)
 
 
 class SelfAttention(layers.MultiHeadAttention):
@@ -116,9 +136,9 @@ def random_backbone(application, size: int) -> keras.Model:
     rng = np.random.default_rng(1)
     backbone = application(include_top=False, weights=None, input_shape=(size, size, 3))
     for weight in backbone.weights:
-        if weight.name in ("gamma", "moving_variance"):
+        if weight.name in ("gamma", "moving_variance", "variance"):
             weight.assign(rng.uniform(0.5, 1.5, weight.shape))
-        if weight.name in ("beta", "moving_mean"):
+        if weight.name in ("beta", "moving_mean", "mean"):
             weight.assign(rng.normal(0, 0.2, weight.shape))
     return backbone
 
@@ -139,6 +159,37 @@ def test_a_weights_file_gives_the_features_of_keras_own_preprocessing_and_backbo
     config = Model(name, weights=str(tmp_path / "backbone.weights.h5"), image_size=64)
     found = features(build_model(config, (64, 64, 3), 10, MEAN, STD), batch)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_efficientnet_normalizes_as_keras_does_with_its_imagenet_weights(tmp_path, monkeypatch):
+    """Keras adds a layer when it loads that file by itself, and only then; the test gives it a file of its own."""
+    from keras.src.utils import file_utils
+
+    file = tmp_path / "efficientnet.weights.h5"
+    random = random_backbone(keras.applications.EfficientNetB0, 64)
+    random.save_weights(file)
+    monkeypatch.setattr(file_utils, "get_file", lambda *args, **kwargs: str(file))
+    reference = keras.applications.EfficientNetB0(include_top=False, weights="imagenet", input_shape=(64, 64, 3))
+    batch = images((64, 64, 3))
+    expected = np.asarray(reference(batch.astype("float32"))).mean((1, 2))
+    for weights in ("imagenet", str(file)):
+        config = Model("efficientnet_b0", weights=weights, image_size=64)
+        found = features(build_model(config, (64, 64, 3), 10, MEAN, STD), batch)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_narrow_mobilenet_has_the_published_number_of_parameters():
+    config = Model("mobilenet", image_size=32, alpha=0.25)
+    model = build_model(config, (32, 32, 3), 3, MEAN, STD)
+    # Howard et al. 2017, table 7: 0.5 M with the classifier of 1,000 classes, 256 features and a bias each.
+    assert backbone_of(model).count_params() == 475_544 - 257_000 == 218_544
+
+
+def test_widths_without_weights_are_refused_with_the_choices():
+    with pytest.raises(InputError, match=r"model.alpha: expected one of 0.25, 0.5, 0.75, 1.0, received 0.3"):
+        Model("mobilenet", alpha=0.3)
+    with pytest.raises(InputError, match=r"model.alpha: expected none for resnet50, received 0.5"):
+        Model("resnet50", alpha=0.5)
 
 
 @pytest.mark.skipif(not REAL_WEIGHTS.is_file(), reason=f"KERAS_HOME holds no models/{MOBILENET_V2_FILE}")

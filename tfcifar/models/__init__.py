@@ -12,6 +12,7 @@ class Entry:
     depthwise: bool = False  # memory-bound on a CPU, where half precision makes it slower
     native_size: int = 32  # pixels, for the listed MACs
     attention: tuple[str, ...] = ()  # the kinds that it can be built with, the first by default
+    alphas: tuple[float, ...] = ()  # the widths that Keras has ImageNet weights for
 
     def load(self):
         module, _, function = self.builder.partition(":")
@@ -44,6 +45,22 @@ MODELS = {
         True,
         True,
         96,
+        alphas=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
+    ),
+    "mobilenet": Entry(
+        "tfcifar.models.transfer:mobilenet",
+        "MobileNet of Howard et al. 2017, ImageNet weights",
+        True,
+        True,
+        96,
+        alphas=(0.25, 0.5, 0.75, 1.0),
+    ),
+    "efficientnet_b0": Entry(
+        "tfcifar.models.transfer:efficientnet_b0",
+        "EfficientNet-B0 of Tan and Le 2019, ImageNet weights",
+        True,
+        True,
+        96,
     ),
 }
 
@@ -69,6 +86,7 @@ def build_model(config, image_shape, num_classes: int, mean, std):
             weights=config.weights,
             image_size=config.image_size or entry.native_size,
             dropout=config.dropout,
+            **({"alpha": config.alpha} if config.alpha else {}),
         )
     options = {"widths": config.widths} if config.widths else {}
     if config.attention:

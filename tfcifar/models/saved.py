@@ -6,7 +6,8 @@ from pathlib import Path
 import keras
 
 import tfcifar.models.attention
-import tfcifar.models.fast_cnn  # noqa: F401 - both register the layers that saved models name
+import tfcifar.models.fast_cnn
+import tfcifar.models.transfer  # noqa: F401 - all three register the layers that saved models name
 from pipelines.errors import InputError
 
 

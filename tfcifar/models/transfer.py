@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers
 
 from pipelines.errors import InputError
@@ -13,6 +14,19 @@ from tfcifar.models.normalization import FusedBatchNormalization
 # keras.applications sets 0.999 in MobileNetV2: after an epoch of fine-tuning (about 700 steps) the moving
 # statistics would still be half ImageNet's, and validation would collapse while training does well.
 FINE_TUNE_BATCH_NORM_MOMENTUM = 0.9
+IMAGENET_STD = (0.229, 0.224, 0.225)  # of red, green and blue, in 0..1
+
+
+@keras.saving.register_keras_serializable(package="tfcifar")
+class Upscale(layers.Resizing):
+    """`keras.layers.Resizing`, for the inside of a model.
+
+    Keras' own is made for input chains, where `training` is True unless said otherwise, and a nested model behind it
+    takes that over: `model(images)` would run the backbone's BatchNorm and Dropout as in training.
+    """
+
+    def call(self, data, training=False):
+        return super().call(data, training=training)
 
 
 def transfer_model(
@@ -24,16 +38,20 @@ def transfer_model(
     application,
     normalization: str,
     name: str,
+    alpha: float | None = None,
 ) -> keras.Model:
     """Images [n, h, w, 3] in 0..255 -> float32 logits [n, num_classes].
 
     Args:
+        alpha: width of a MobileNet, in the sizes that Keras has weights for; None: 1.0.
         weights: "imagenet" (Keras' own file, from its cache or downloaded), the path of such a file, or None.
         image_size: images are resized to it (bilinear), then normalized as the backbone was trained.
 
     Raises:
         InputError: the weights cannot be had, or do not fit.
     """
+    if alpha is not None:
+        application = partial(application, alpha=alpha)
     backbone = _with_fused_normalization(
         application(include_top=False, weights=None, input_shape=(image_size,) * 2 + (3,))
     )
@@ -43,11 +61,13 @@ def transfer_model(
             # These weights expect BGR. Turning the first kernel's input channels round once is free at run time.
             first = next(layer for layer in backbone.layers if isinstance(layer, layers.Conv2D))
             first.kernel.assign(first.kernel.numpy()[:, :, ::-1, :])
+        if application is keras.applications.EfficientNetB0:
+            _finish_efficientnet(backbone)
 
     inputs = keras.Input(image_shape, name="images")
     x = inputs
     if tuple(image_shape[:2]) != (image_size, image_size):
-        x = layers.Resizing(image_size, image_size, dtype="float32", name="upscale")(x)
+        x = Upscale(image_size, image_size, dtype="float32", name="upscale")(x)
     x = imagenet_normalization(normalization)(x)
     x = backbone(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
@@ -59,6 +79,10 @@ def transfer_model(
 resnet50 = partial(transfer_model, application=keras.applications.ResNet50, normalization="caffe", name="resnet50")
 mobilenet_v2 = partial(
     transfer_model, application=keras.applications.MobileNetV2, normalization="tf", name="mobilenet_v2"
+)
+mobilenet = partial(transfer_model, application=keras.applications.MobileNet, normalization="tf", name="mobilenet")
+efficientnet_b0 = partial(
+    transfer_model, application=keras.applications.EfficientNetB0, normalization="none", name="efficientnet_b0"
 )
 
 
@@ -90,6 +114,18 @@ def _with_fused_normalization(backbone: keras.Model) -> keras.Model:
         return type(layer).from_config(config)
 
     return keras.models.clone_model(backbone, clone_function=clone)
+
+
+def _finish_efficientnet(backbone: keras.Model) -> None:
+    """Bring EfficientNet's own normalization of its input to what its ImageNet weights were trained with.
+
+    They expect a further division by the root of the standard deviation, for which keras.applications adds a layer
+    if it loads them itself (github.com/tensorflow/tensorflow/issues/49930); in the first kernel it is free.
+    """
+    normalization = next(layer for layer in backbone.layers if isinstance(layer, layers.Normalization))
+    normalization.finalize_state()  # it computes with a copy of its weights
+    stem = backbone.get_layer("stem_conv")
+    stem.kernel.assign(stem.kernel.numpy() / np.sqrt(IMAGENET_STD)[:, None])
 
 
 def _pretrained_weights(application, weights: str, name: str) -> list:
