@@ -162,9 +162,12 @@ class Transfer:
     head_learning_rate: float = 1e-3  # Adam, constant
     unfreeze: tuple[float, ...] = (1.0,)  # shares of the backbone's layers that train, step by step
     unfreeze_epochs: int = 1  # epochs of each step but the last, which takes what remains
+    first_layer_rate: float = 1.0  # of the backbone's first layer to the last; geometric in between
 
     def __post_init__(self):
         check(self.head_epochs >= 0, "transfer.head_epochs", "at least 0", self.head_epochs)
+        rate = self.first_layer_rate
+        check(0 < rate <= 1, "transfer.first_layer_rate", "a number above 0, at most 1", rate)
         check(self.unfreeze_epochs >= 1, "transfer.unfreeze_epochs", "at least 1", self.unfreeze_epochs)
         rising = list(self.unfreeze) == sorted(set(self.unfreeze))
         check(

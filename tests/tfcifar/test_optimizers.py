@@ -4,7 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from tfcifar.models import build_model
+from tfcifar.models.transfer import backbone_of
 from tfcifar.recipe import Model, Optimizer, Recipe, Schedule, Transfer
+from tfcifar.training.layerwise import rates_by_depth
 from tfcifar.training.optimizers import make_optimizer
 from tfcifar.training.phases import phases_of
 
@@ -122,3 +125,25 @@ def test_the_head_trains_with_adam_at_its_own_rate_whatever_the_recipe():
     assert float(head.learning_rate) == pytest.approx(2e-3)
     assert type(fine_tune) is keras.optimizers.SGD
     assert fine_tune.nesterov
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_a_rate_of_a_variable_multiplies_its_steps_and_no_others(name):
+    recipe = Recipe("test", Model("small_cnn"), epochs=2, batch_size=32, optimizer=Optimizer(name, 0.1))
+    slow, fast = variable("slow"), variable("fast")
+    optimizer = make_optimizer(recipe, phases_of(recipe)[0], 10, rates={slow.path: 0.25})
+    slow_steps, fast_steps = (each - W0 for each in after_steps(optimizer, [slow, fast], [[g, g] for g in GRADIENTS]))
+    np.testing.assert_allclose(slow_steps, 0.25 * fast_steps, rtol=1e-4)
+    assert np.abs(fast_steps).max() > 0.01
+
+
+def test_rates_rise_from_the_first_layer_of_a_backbone_to_its_last():
+    model = build_model(Model("mobilenet_v2", image_size=32), (32, 32, 3), 3, (0.5,) * 3, (0.25,) * 3)
+    rates = rates_by_depth(model, 0.01)
+    layers = [layer for layer in backbone_of(model).layers if layer.weights]
+    assert rates[layers[0].weights[0].path] == pytest.approx(0.01)
+    assert rates[layers[-1].weights[0].path] == 1
+    middle = rates[layers[(len(layers) - 1) // 2].weights[0].path]
+    assert middle == pytest.approx(0.1, rel=0.05)
+    assert model.get_layer("logits").kernel.path not in rates
+    assert {weight.path for weight in backbone_of(model).weights} == set(rates)

@@ -3,15 +3,21 @@
 import keras
 
 from tfcifar.recipe import Recipe
+from tfcifar.training.layerwise import LayerwiseAdam, LayerwiseSGD
 from tfcifar.training.muon import ConvolutionalMuon
 from tfcifar.training.phases import HEAD, Phase
 from tfcifar.training.schedules import schedule_for
 
 
-def make_optimizer(recipe: Recipe, phase: Phase, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+def make_optimizer(
+    recipe: Recipe, phase: Phase, steps_per_epoch: int, rates: dict[str, float] | None = None
+) -> keras.optimizers.Optimizer:
     """A fresh optimizer for `phase`.
 
     Weight decay is decoupled and spares biases and normalization weights; Muon's is another, see there.
+
+    Args:
+        rates: path of a variable -> what its learning rate is multiplied by (see `rates_by_depth`); None: 1 for all.
     """
     config = recipe.optimizer
     learning_rate = schedule_for(recipe, phase, steps_per_epoch)
@@ -27,12 +33,14 @@ def make_optimizer(recipe: Recipe, phase: Phase, steps_per_epoch: int) -> keras.
             global_clipnorm=config.clip_norm,
         )
     common = {"weight_decay": config.weight_decay or None, "global_clipnorm": config.clip_norm}
+    layerwise = {"rates": rates} if rates else {}
+    sgd, adam = (LayerwiseSGD, LayerwiseAdam) if rates else (keras.optimizers.SGD, keras.optimizers.Adam)
     if phase.name == HEAD:
         optimizer = keras.optimizers.Adam(learning_rate, **common)
     elif config.name == "sgd":
-        optimizer = keras.optimizers.SGD(learning_rate, momentum=config.momentum, nesterov=True, **common)
+        optimizer = sgd(learning_rate, momentum=config.momentum, nesterov=True, **layerwise, **common)
     else:  # "adam" or "adamw": Keras' Adam decouples weight decay too, and takes none where AdamW insists on some
-        optimizer = keras.optimizers.Adam(learning_rate, **common)
+        optimizer = adam(learning_rate, **layerwise, **common)
     if config.weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     return optimizer

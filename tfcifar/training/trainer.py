@@ -108,12 +108,16 @@ def _run_phase(
     recipe: Recipe, phase: Phase, splits: Splits, run_dir: RunDir, model, trainable, state: RunState
 ) -> None:
     """Train the epochs of `phase` that `state` has not seen, and append them to it."""
+    rates = None
     if MODELS[recipe.model.name].pretrained:
         from tfcifar.models.transfer import set_trainable_share
+        from tfcifar.training.layerwise import rates_by_depth
 
         set_trainable_share(model, phase.trainable_share)
+        if recipe.transfer.first_layer_rate < 1:
+            rates = rates_by_depth(model, recipe.transfer.first_layer_rate)
     steps = steps_per_epoch(splits.train, recipe.batch_size)
-    optimizer = make_optimizer(recipe, phase, steps)
+    optimizer = make_optimizer(recipe, phase, steps, rates)
     integer_labels = trainable.integer_labels
     loss = keras.losses.SparseCategoricalCrossentropy if integer_labels else keras.losses.CategoricalCrossentropy
     on_device = trainable.device_augment is not None
