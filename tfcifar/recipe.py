@@ -10,7 +10,7 @@ from pipelines.errors import InputError, unknown
 from tfcifar.models import MODELS
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
-SCHEDULES = ("constant", "linear", "cosine", "one_cycle", "stages")
+SCHEDULES = ("constant", "linear", "cosine", "one_cycle", "stages", "plateau")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 LABELS = ("one_hot", "integer")
 TTA_VIEWS = ("none", "flip", "flip_translate")
@@ -122,17 +122,22 @@ class Schedule:
     """Learning rate over the main phase.
 
     constant; linear and cosine (to zero); one_cycle (linear up to the peak, then cosine to a 10,000th of it: Smith and
-    Topin 2018); stages (`stage_learning_rates`, each for as many epochs as `stage_epochs` says).
+    Topin 2018); stages (`stage_learning_rates`, each for as many epochs as `stage_epochs` says); plateau (constant,
+    times `plateau_factor` after each `plateau_patience` epochs without a lower validation loss).
     """
 
     name: str = "cosine"
     warmup_epochs: float = 0.0  # linear from zero (one_cycle: from 1/25, linear: from 1/5 of the peak)
     stage_learning_rates: tuple[float, ...] = ()
     stage_epochs: tuple[int, ...] = ()
+    plateau_patience: int = 3
+    plateau_factor: float = 0.3
 
     def __post_init__(self):
         if self.name not in SCHEDULES:
             raise unknown("schedule.name", self.name, SCHEDULES)
+        check(self.plateau_patience >= 1, "schedule.plateau_patience", "at least 1 epoch", self.plateau_patience)
+        check(0 < self.plateau_factor < 1, "schedule.plateau_factor", "a number between 0 and 1", self.plateau_factor)
         check(self.warmup_epochs >= 0, "schedule.warmup_epochs", "a number of at least 0", self.warmup_epochs)
         check(
             len(self.stage_learning_rates) == len(self.stage_epochs),
@@ -147,9 +152,9 @@ class Schedule:
             self.stage_epochs,
         )
         check(
-            self.name != "stages" or self.warmup_epochs == 0,
+            self.name not in ("stages", "plateau") or self.warmup_epochs == 0,
             "schedule.warmup_epochs",
-            "0 for the schedule 'stages'",
+            f"0 for the schedule '{self.name}'",
             self.warmup_epochs,
         )
 
@@ -263,6 +268,12 @@ class Recipe:
             "small_images.epochs",
             f"0 for {self.model.name}" if pretrained else f"fewer than epochs ({self.epochs})",
             self.small_images.epochs,
+        )
+        check(
+            not (self.schedule.name == "plateau" and self.data.train_on_validation),
+            "schedule.name",
+            "another than 'plateau' where the validation images are trained on",
+            self.schedule.name,
         )
         check(
             not (pretrained and self.optimizer.name == "muon"),

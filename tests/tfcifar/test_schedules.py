@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfcifar.recipe import Model, Optimizer, Recipe, Schedule, Transfer
 from tfcifar.training.phases import phases_of
-from tfcifar.training.schedules import OneCycle, StartingAt, main_schedule, schedule_for
+from tfcifar.training.schedules import OneCycle, StartingAt, main_schedule, plateau_rate, schedule_for
 
 PEAK = 0.4
 STEPS = 50  # an epoch
@@ -158,3 +158,17 @@ def test_head_phase_has_its_own_rate_and_unfreezing_steps_share_one_schedule():
 
 def test_one_cycle_keeps_its_config():
     assert OneCycle(0.4, 10, 100).get_config() == {"peak": 0.4, "warmup_steps": 10, "total_steps": 100}
+
+
+@pytest.mark.parametrize("patience", [1, 2, 3])
+def test_plateaus_are_those_of_keras_callback(patience):
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(PEAK), "mse")
+    callback = keras.callbacks.ReduceLROnPlateau(factor=0.3, patience=patience, min_delta=0)
+    callback.set_model(model)
+    callback.on_train_begin()
+    losses = [2.0, 1.0, 1.5, 1.0, 0.9, 1.2, 1.1, 1.3, 0.95, 0.8, 0.8, 0.8, 0.7]
+    for epoch, loss in enumerate(losses):
+        callback.on_epoch_end(epoch, {"val_loss": loss})
+        found = plateau_rate(PEAK, losses[: epoch + 1], patience, 0.3)
+        assert found == pytest.approx(float(model.optimizer.learning_rate), rel=1e-5)

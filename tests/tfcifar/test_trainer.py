@@ -249,3 +249,19 @@ def test_images_are_shrunk_by_averaging():
     batches = tf.data.Dataset.from_tensors((images, np.ones(5, "int64")))
     fitted = trainable.fit(batches, steps_per_epoch=1, shuffle=False, verbose=0)
     assert fitted.history["loss"][0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_rate_falls_on_a_plateau_and_a_resumed_run_goes_on_with_it(splits, tmp_path, monkeypatch):
+    """A rate far too high, so that the validation loss rises."""
+    optimizer, schedule = Optimizer(learning_rate=100.0), Schedule("plateau", plateau_patience=1)
+    config = recipe(optimizer=optimizer, schedule=schedule, epochs=4)
+    train(config, splits, RunDir(tmp_path / "whole"))
+    rates = [row["learning_rate"] for row in read_history(RunDir(tmp_path / "whole").history)]
+    assert rates[0] == 100
+    assert rates[-1] < 100
+
+    interrupt_after(2, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, splits, RunDir(tmp_path / "resumed"))
+    train(config, splits, RunDir(tmp_path / "resumed"), resume=True)
+    assert [row["learning_rate"] for row in read_history(RunDir(tmp_path / "resumed").history)] == rates

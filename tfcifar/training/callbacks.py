@@ -12,6 +12,7 @@ from tqdm import tqdm
 from tfcifar.run_dir import RunDir, write_csv, write_whole
 from tfcifar.training.checkpoint import save_state, state_variables
 from tfcifar.training.phases import HEAD, SMALL_IMAGES, Phase
+from tfcifar.training.schedules import plateau_rate
 
 
 @dataclass
@@ -90,6 +91,23 @@ class EndOfEpoch(keras.callbacks.Callback):
             "learning_rate": float(self.model.optimizer.learning_rate),
             **{name: float(logs[name]) for name in ("loss", "accuracy", "val_loss", "val_accuracy")},
         }
+
+
+class ReduceOnPlateau(keras.callbacks.Callback):
+    """Sets each epoch's learning rate by the validation losses before it in this phase, as the recipe's schedule says.
+
+    `keras.callbacks.ReduceLROnPlateau` keeps its count in memory; this one reads it off the history, so that a
+    resumed run goes on with the same rate.
+    """
+
+    def __init__(self, phase: Phase, state: RunState, peak: float, patience: int, factor: float):
+        super().__init__()
+        self.phase, self.state = phase, state
+        self.peak, self.patience, self.factor = peak, patience, factor
+
+    def on_epoch_begin(self, epoch, logs=None):
+        losses = [row["val_loss"] for row in self.state.history if row["phase"] == self.phase.name]
+        self.model.optimizer.learning_rate = plateau_rate(self.peak, losses, self.patience, self.factor)
 
 
 def should_stop_early(history: list[dict], patience: int | None) -> bool:

@@ -90,6 +90,21 @@ def schedule_for(recipe: Recipe, phase: Phase, steps_per_epoch: int):
     """The learning rate of `phase`, by the step of its own optimizer."""
     if phase.name == HEAD:
         return recipe.transfer.head_learning_rate
+    if recipe.schedule.name == "plateau":
+        return recipe.optimizer.learning_rate  # ReduceOnPlateau sets it anew for each epoch
     first_step = (phase.first_epoch - recipe.transfer.head_epochs) * steps_per_epoch
     schedule = main_schedule(recipe, steps_per_epoch)
     return StartingAt(schedule, first_step) if first_step else schedule
+
+
+def plateau_rate(peak: float, losses: list[float], patience: int, factor: float) -> float:
+    """The learning rate after epochs with these validation losses: `peak`, times `factor` for each plateau so far.
+
+    A plateau is `patience` epochs in a row without a loss lower than any before; then counting starts again.
+    """
+    rate, lowest, waited = peak, math.inf, 0
+    for loss in losses:
+        lowest, waited = (loss, 0) if loss < lowest else (lowest, waited + 1)
+        if waited == patience:
+            rate, waited = rate * factor, 0
+    return rate

@@ -15,10 +15,10 @@ from tfcifar.models.whitening import adapt_to
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_text
-from tfcifar.training.callbacks import EndOfEpoch, Progress, RunState, should_stop_early
+from tfcifar.training.callbacks import EndOfEpoch, Progress, ReduceOnPlateau, RunState, should_stop_early
 from tfcifar.training.checkpoint import read_header, restore_state, state_variables
 from tfcifar.training.optimizers import make_optimizer
-from tfcifar.training.phases import Phase, phases_of
+from tfcifar.training.phases import HEAD, Phase, phases_of
 from tfcifar.training.precision import choose_precision, gpu_capability
 from tfcifar.training.trainable import TrainableModel
 from tfcifar.training.weight_average import WeightAverage
@@ -156,6 +156,10 @@ def _run_phase(
         Progress(steps, recipe.batch_size, phases_of(recipe)[-1].last_epoch, phase),
         keras.callbacks.TensorBoard(str(run_dir.tensorboard), write_graph=False),
     ]
+    schedule = recipe.schedule
+    if schedule.name == "plateau" and phase.name != HEAD:
+        peak = recipe.optimizer.learning_rate
+        callbacks.append(ReduceOnPlateau(phase, state, peak, schedule.plateau_patience, schedule.plateau_factor))
     trainable.fit(
         train_ds,
         initial_epoch=first_epoch,
