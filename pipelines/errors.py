@@ -18,3 +18,8 @@ def unknown(what: str, received: str, choices: Iterable[str]) -> InputError:
     nearest = difflib.get_close_matches(received, choices, n=1)
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
     return InputError(f"{what}: no such name: {received}.{hint} Choices: {', '.join(choices)}.")
+
+
+def check(condition: bool, what: str, expected: str, received) -> None:
+    if not condition:
+        raise InputError(f"{what}: expected {expected}, received {received!r}.")

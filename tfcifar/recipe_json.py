@@ -5,9 +5,9 @@ import json
 import typing
 from pathlib import Path
 
-from pipelines.errors import InputError, unknown
+from pipelines.errors import InputError, check, unknown
 from tfcifar.overrides import describe, matches
-from tfcifar.recipe import Recipe, check
+from tfcifar.recipe import Recipe
 
 
 def from_json(text: str) -> Recipe:

@@ -252,14 +252,18 @@ def test_images_are_shrunk_by_averaging():
 
 
 def test_the_rate_falls_on_a_plateau_and_a_resumed_run_goes_on_with_it(splits, tmp_path, monkeypatch):
-    """A rate far too high, so that the validation loss rises."""
-    optimizer, schedule = Optimizer(learning_rate=100.0), Schedule("plateau", plateau_patience=1)
-    config = recipe(optimizer=optimizer, schedule=schedule, epochs=4)
+    def validate_as(losses):
+        measured = iter(losses)
+        monkeypatch.setattr(TrainableModel, "evaluate", lambda *_, **__: {"loss": next(measured), "accuracy": 0.5})
+
+    schedule = Schedule("plateau", plateau_patience=2, plateau_factor=0.5)
+    config = recipe(optimizer=Optimizer(learning_rate=0.1), schedule=schedule, epochs=5)
+    validate_as([1.0, 1.1, 1.2, 1.3, 1.4])
     train(config, splits, RunDir(tmp_path / "whole"))
     rates = [row["learning_rate"] for row in read_history(RunDir(tmp_path / "whole").history)]
-    assert rates[0] == 100
-    assert rates[-1] < 100
+    np.testing.assert_allclose(rates, [0.1, 0.1, 0.1, 0.05, 0.05], rtol=1e-6)
 
+    validate_as([1.0, 1.1, 1.2, 1.3, 1.4])
     interrupt_after(2, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         train(config, splits, RunDir(tmp_path / "resumed"))

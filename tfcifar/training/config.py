@@ -1,0 +1,89 @@
+"""The parts of a recipe that say how weights are changed: optimizer and learning rate."""
+
+import math
+from dataclasses import dataclass
+
+from pipelines.errors import check, unknown
+
+OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
+SCHEDULES = ("constant", "linear", "cosine", "one_cycle", "stages", "plateau")
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    name: str = "sgd"
+    learning_rate: float = 0.1  # the peak of the schedule
+    momentum: float = 0.9  # sgd and muon only, with Nesterov's correction
+    # Decoupled, times the learning rate, not on biases and normalization; with muon part of the gradient, and on
+    # biases and the head only: the kernels have a fixed norm.
+    weight_decay: float = 0.0
+    bias_ratio: float = 0.22  # muon: learning rate of the biases, per image of the batch, to that of the kernels
+    dense_ratio: float = 2.8  # muon: likewise that of the head
+    clip_norm: float | None = None  # of all gradients together
+    ema_decay: float | None = None  # per step; validation and the saved model use the averaged weights
+
+    def __post_init__(self):
+        if self.name not in OPTIMIZERS:
+            raise unknown("optimizer.name", self.name, OPTIMIZERS)
+        check(
+            0 < self.learning_rate < math.inf, "optimizer.learning_rate", "a finite number above 0", self.learning_rate
+        )
+        check(0 <= self.weight_decay < math.inf, "optimizer.weight_decay", "a number of at least 0", self.weight_decay)
+        for name in ("bias_ratio", "dense_ratio"):
+            value = getattr(self, name)
+            check(0 < value < math.inf, f"optimizer.{name}", "a finite number above 0", value)
+        check(0 <= self.momentum < 1, "optimizer.momentum", "a number from 0 up to 1", self.momentum)
+        check(
+            self.clip_norm is None or self.clip_norm > 0,
+            "optimizer.clip_norm",
+            "a number above 0",
+            self.clip_norm,
+        )
+        check(
+            self.ema_decay is None or 0 < self.ema_decay < 1,
+            "optimizer.ema_decay",
+            "a number between 0 and 1",
+            self.ema_decay,
+        )
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate over the main phase.
+
+    constant; linear and cosine (to zero); one_cycle (linear up to the peak, then cosine to a 10,000th of it: Smith and
+    Topin 2018); stages (`stage_learning_rates`, each for as many epochs as `stage_epochs` says); plateau (constant,
+    times `plateau_factor` after each `plateau_patience` epochs without a lower validation loss).
+    """
+
+    name: str = "cosine"
+    warmup_epochs: float = 0.0  # linear from zero (one_cycle: from 1/25, linear: from 1/5 of the peak)
+    stage_learning_rates: tuple[float, ...] = ()
+    stage_epochs: tuple[int, ...] = ()
+    plateau_patience: int = 3
+    plateau_factor: float = 0.3
+
+    def __post_init__(self):
+        if self.name not in SCHEDULES:
+            raise unknown("schedule.name", self.name, SCHEDULES)
+        check(self.plateau_patience >= 1, "schedule.plateau_patience", "at least 1 epoch", self.plateau_patience)
+        check(0 < self.plateau_factor < 1, "schedule.plateau_factor", "a number between 0 and 1", self.plateau_factor)
+        check(self.warmup_epochs >= 0, "schedule.warmup_epochs", "a number of at least 0", self.warmup_epochs)
+        check(
+            len(self.stage_learning_rates) == len(self.stage_epochs),
+            "schedule.stage_epochs",
+            f"as many values as stage_learning_rates ({len(self.stage_learning_rates)})",
+            self.stage_epochs,
+        )
+        check(
+            (self.name == "stages") == bool(self.stage_epochs),
+            "schedule.stage_epochs",
+            "values for the schedule 'stages', and none for the others",
+            self.stage_epochs,
+        )
+        check(
+            self.name not in ("stages", "plateau") or self.warmup_epochs == 0,
+            "schedule.warmup_epochs",
+            f"0 for the schedule '{self.name}'",
+            self.warmup_epochs,
+        )
