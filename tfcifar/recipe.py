@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 
 from pipelines.augment_config import Augment
@@ -113,6 +114,17 @@ class SmallImages:
 
 
 @dataclass(frozen=True)
+class MultiTask:
+    """A second head that learns groups of classes; its loss is added to that of the classes."""
+
+    groups: tuple[str, ...] = ()  # "animal: bird cat deer", each class in one group; empty: no second head
+    weight: float = 0.3  # of its loss
+
+    def __post_init__(self):
+        check(0 <= self.weight < math.inf, "multi_task.weight", "a finite number of at least 0", self.weight)
+
+
+@dataclass(frozen=True)
 class Recipe:
     name: str
     model: Model
@@ -124,6 +136,7 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     transfer: Transfer = field(default_factory=Transfer)
     small_images: SmallImages = field(default_factory=SmallImages)
+    multi_task: MultiTask = field(default_factory=MultiTask)
     labels: str = "one_hot"  # integer: sparse cross-entropy; no MixUp, CutMix or label smoothing
     mixed_precision: str = "auto"
     early_stopping_patience: int | None = None  # epochs of the main phase without a better validation accuracy
@@ -156,6 +169,7 @@ class Recipe:
             f"one_hot with augment.{', augment.'.join(soft)}",
             self.labels,
         )
+        check(self.labels == "one_hot" or not self.multi_task.groups, "labels", "one_hot with multi_task", self.labels)
         check(
             not self.schedule.stage_epochs or sum(self.schedule.stage_epochs) == self.epochs,
             "schedule.stage_epochs",

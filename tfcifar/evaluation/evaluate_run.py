@@ -4,6 +4,7 @@ import hashlib
 import json
 from datetime import UTC, datetime
 
+import keras
 import numpy as np
 
 from pipelines.datasets import EVAL_BATCH_SIZE, steps_per_epoch
@@ -16,6 +17,7 @@ from tfcifar.evaluation.metrics import classification_metrics, softmax
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models import build_model
 from tfcifar.models.complexity import count_macs
+from tfcifar.models.multi_task import GROUPS, classifier_of, has_groups, parse_groups
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import TTA_VIEWS, Recipe
 from tfcifar.recipe_json import load_json
@@ -38,7 +40,8 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
     Returns:
         The content of metrics.json: `classification_metrics` on the test split, with run, model and data named,
         `pflop` (see `training_pflop`) and, unless the views are "none", `tta`: views, accuracy, accuracy_ci95, nll
-        (nats), ece and validation_accuracy of the logits averaged over these views.
+        (nats), ece and validation_accuracy of the logits averaged over these views; with a group head also `groups`:
+        names and accuracy, of the head and of the classes' probabilities added up.
 
     Raises:
         InputError: the data is not what the run was trained on, or no such views.
@@ -50,7 +53,8 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
     source, data = open_recipe_source(recipe.data)
     splits = make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
     check_same_data(run_dir, splits)
-    model = load_model(run_dir.model)
+    heads = load_model(run_dir.model, all_heads=True)
+    model = classifier_of(heads)
     digest = hashlib.sha256(run_dir.model.read_bytes()).hexdigest()
 
     predictions = _recorded_predictions(run_dir, digest)
@@ -58,7 +62,7 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
         predictions = {name: each for name, each in predictions.items() if not name.startswith("validation")}
     if predictions is None or views not in ("none", str(predictions.get("tta", "none"))):
         predictions = _open_test_and_predict(
-            run_dir, source, splits, data.train_on_validation, model, digest, views, predictions or {}
+            run_dir, source, splits, data.train_on_validation, heads, digest, views, predictions or {}
         )
 
     timing, macs = read_json(run_dir.timing), count_macs(model)
@@ -74,6 +78,7 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
         "validation_accuracy": _validation_accuracy(predictions, "", splits.class_names),
         **({} if views == "none" else {"tta": _tta_metrics(predictions, views, splits.class_names)}),
         **_judge(predictions, "test", "", splits.class_names),
+        **_group_metrics(recipe, predictions, splits.class_names),
     }
     write_json(run_dir.metrics, metrics)
     write_csv(run_dir.per_class, metrics["per_class"])
@@ -113,6 +118,18 @@ def _tta_metrics(predictions: dict, views: str, class_names) -> dict:
     }
 
 
+def _group_metrics(recipe: Recipe, predictions: dict, class_names) -> dict:
+    """Of a run with a group head: its accuracy, and that of the classes' probabilities added up by group."""
+    if not recipe.multi_task.groups:
+        return {}
+    names, matrix = parse_groups(recipe.multi_task.groups, class_names)
+    labels = matrix[predictions["test_labels"]].argmax(-1)
+    by_classes = (softmax(predictions["test_logits"]) @ matrix).argmax(-1)
+    by_head = predictions["test_group_logits"].argmax(-1)
+    accuracies = {name: float(np.mean(found == labels)) for name, found in (("head", by_head), ("classes", by_classes))}
+    return {"groups": {"names": names, "accuracy": accuracies}}
+
+
 def _validation_accuracy(predictions: dict, suffix: str, class_names) -> float | None:
     """None where the run was trained on the validation images."""
     if f"validation_logits{suffix}" not in predictions:
@@ -125,13 +142,14 @@ def _open_test_and_predict(
     source: Source,
     splits: Splits,
     trained_on_validation: bool,
-    model,
+    heads,
     digest: str,
     views: str,
     recorded: dict,
 ) -> dict:
     """Open the test split, on the record, and write predictions.npz; plain logits in `recorded` stay as they are."""
     test, checksum = open_test_split(source)
+    model = classifier_of(heads)
     _record_opening(run_dir, digest, checksum, views)
     examples = {"test": test}
     if not trained_on_validation:
@@ -147,6 +165,9 @@ def _open_test_and_predict(
     if not recorded:
         labels = {f"{split}_labels": each.labels for split, each in examples.items()}
         predictions = {"model": np.array(digest), **labels, **logits("", "none")}
+        if has_groups(heads):
+            group_head = keras.Model(heads.input, heads.output[GROUPS])
+            predictions["test_group_logits"] = predict_logits(group_head, test.images, "none", EVAL_BATCH_SIZE)
         _plot_mistakes(run_dir, predictions, test.images, splits.class_names)
     if views != "none":
         predictions |= {"tta": np.array(views), **logits("_tta", views)}

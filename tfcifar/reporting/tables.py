@@ -3,7 +3,8 @@
 # What the views of recipe.TTA_VIEWS are, in words.
 TTA_IN_WORDS = {
     "flip": "mean logits of two views, the image and its mirror image",
-    "flip_translate": "mean logits of six views, the image and two one-pixel translations of it, each also mirrored",
+    "flip_translate": "mean logits of six views, the image (half of the weight) and two one-pixel translations of it, "
+    "each also mirrored",
 }
 
 
@@ -18,6 +19,7 @@ def result_table(metrics: dict) -> str:
         ("data", f"{metrics['dataset']}, {metrics['n']:,} test images"),
         ("test accuracy", _accuracy(metrics)),
         *([("  with TTA", f"{_accuracy(metrics['tta'])}, {metrics['tta']['views']}")] if "tta" in metrics else []),
+        *([("groups", _groups(metrics["groups"]))] if "groups" in metrics else []),
         ("test loss", f"{metrics['loss']:.4f}"),
         ("calibration error", f"{metrics['ece']:.4f} (ECE, 15 bins)"),
         ("hardest classes", ", ".join(f"{row['name']} {row['accuracy']:.1%}" for row in hardest)),
@@ -39,6 +41,11 @@ def explanation_table(rows: list[dict]) -> str:
             "sanity: rank correlation with the maps of the network with random weights; near 0 is good.",
         ]
     )
+
+
+def _groups(groups: dict) -> str:
+    accuracy = groups["accuracy"]
+    return f"{' or '.join(groups['names'])}: {accuracy['head']:.2%} by the head, {accuracy['classes']:.2%} by classes"
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 import keras
 from tqdm import tqdm
 
+from tfcifar.models.multi_task import CLASSES
 from tfcifar.run_dir import RunDir, write_csv, write_whole
 from tfcifar.training.checkpoint import save_state, state_variables
 from tfcifar.training.phases import HEAD, SMALL_IMAGES, Phase
@@ -85,6 +86,9 @@ class EndOfEpoch(keras.callbacks.Callback):
         if self.val_ds is not None:
             validation = self.validator.evaluate(self.val_ds, verbose=0, return_dict=True)
         logs.update({f"val_{name}": value for name, value in validation.items()})  # TensorBoard reads them here
+        for split in ("", "val_"):  # of a model with two heads: history.csv is about the classes
+            if f"{split}{CLASSES}_accuracy" in logs:
+                logs[f"{split}accuracy"] = logs[f"{split}{CLASSES}_accuracy"]
         return {
             "epoch": epoch + 1,
             "phase": self.phase.name,

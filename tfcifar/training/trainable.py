@@ -3,11 +3,13 @@
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from pipelines.augment import augment_batch
 from pipelines.augment_config import Augment
 from tfcifar.models.image_size import at_image_size
+from tfcifar.models.multi_task import CLASSES, GROUPS
 from tfcifar.training.weight_average import WeightAverage
 
 
@@ -22,12 +24,14 @@ class TrainableModel(keras.Model):
         average: WeightAverage | None,
         integer_labels: bool,
         image_size: int | None = None,
+        groups: np.ndarray | None = None,
     ):
         """The training model of `model`.
 
         Args:
             device_augment: what is still to be done to a batch, or None where the input chain has done it.
             image_size: to train on images shrunk to it; None: as they come.
+            groups: float32 [k, groups] of a model with a group head: see `parse_groups`.
         """
         model = at_image_size(model, image_size) if image_size else model
         trainable = cls(inputs=model.input, outputs=model.output, name=f"{model.name}_training")
@@ -35,6 +39,7 @@ class TrainableModel(keras.Model):
         trainable.average = average
         trainable.integer_labels = integer_labels
         trainable.image_size = image_size
+        trainable.groups = groups
         trainable.data_wait_seconds = 0.0
         return trainable
 
@@ -48,10 +53,19 @@ class TrainableModel(keras.Model):
             # "area" averages the pixels that fall together, where "bilinear" would skip some. TensorFlow has it for
             # the CPU only, so a GPU's batch goes there and back.
             batch = tf.image.resize(images, (self.image_size,) * 2, "area"), labels
-        logs = super().train_step(batch)
+        logs = super().train_step(self._with_group_labels(batch))
         if self.average is not None:
             self.average.update()
         return logs
+
+    def test_step(self, batch):
+        return super().test_step(self._with_group_labels(batch))
+
+    def _with_group_labels(self, batch):
+        if self.groups is None:
+            return batch
+        images, labels = batch
+        return images, {CLASSES: labels, GROUPS: tf.matmul(labels, tf.constant(self.groups))}
 
     def make_train_function(self, force=False):
         if self.train_function is not None and not force:

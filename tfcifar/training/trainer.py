@@ -11,6 +11,7 @@ from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.environment import describe_environment
 from tfcifar.models import MODELS, build_model
+from tfcifar.models.multi_task import CLASSES, GROUPS, parse_groups, with_group_head
 from tfcifar.models.whitening import adapt_to
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
@@ -50,6 +51,10 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
 
     model = build_model(recipe.model, splits.image_shape, splits.num_classes, splits.mean, splits.std)
     adapt_to(model, splits.train.images)
+    groups = None
+    if recipe.multi_task.groups:
+        names, groups = parse_groups(recipe.multi_task.groups, splits.class_names)
+        model = with_group_head(model, len(names))
     decay = recipe.optimizer.ema_decay
     average = WeightAverage(model.weights, decay) if decay else None
     # On a CPU the input chain augments while the last step still computes; a GPU does it in the step itself.
@@ -66,7 +71,7 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
     state = RunState(**saved) if saved else RunState()
     for phase in phases_of(recipe):
         if state.epoch < phase.last_epoch:
-            trainable = TrainableModel.wrap(model, device_augment, average, integer_labels, phase.image_size)
+            trainable = TrainableModel.wrap(model, device_augment, average, integer_labels, phase.image_size, groups)
             _run_phase(recipe, phase, splits, run_dir, model, trainable, state)
     summary = _summarize(state)
     write_json(run_dir.timing, summary)
@@ -123,10 +128,17 @@ def _run_phase(
     on_device = trainable.device_augment is not None
     # No XLA: on a CPU it is 2 to 5 times slower; on a GPU it cannot compile rotation and RandAugment in the step.
     judged_by = {"loss": loss(from_logits=True), "metrics": ["accuracy"], "jit_compile": False}
+    if trainable.groups is not None:
+        weights = {CLASSES: 1.0, GROUPS: recipe.multi_task.weight}
+        judged_by |= {
+            "loss": {head: loss(from_logits=True) for head in weights},
+            "metrics": {head: ["accuracy"] for head in weights},
+            "loss_weights": weights,
+        }
     trainable.compile(optimizer, **judged_by)
     validator = trainable
     if phase.image_size is not None:  # the model that is kept will see whole images
-        validator = TrainableModel.wrap(model, None, None, integer_labels)
+        validator = TrainableModel.wrap(model, None, None, integer_labels, groups=trainable.groups)
         validator.compile(**judged_by)
     trainable.optimizer.build(trainable.trainable_variables)  # compile may have wrapped it, for float16
     if state.epoch:
