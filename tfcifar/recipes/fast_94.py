@@ -1,4 +1,4 @@
-"""The fast network, in nine epochs from scratch, the first two on images of 24 px.
+"""The fast network, in ten epochs from scratch, the first two on images of 24 px.
 
     python -m tfcifar.train --recipe fast_94 --seed 0 1 2 3 4
 
@@ -6,7 +6,7 @@ Its accuracy is not on record yet.
 
 Trained on train + validation, with everything fixed before. Rates and momenta are those of airbench94_muon
 (arXiv:2404.00498), for batches of 1000 instead of 2000 images; batch size and image size were chosen on the
-validation split, where eight whole epochs gave 94.3% with TTA and ten, half of them small, 94.0%.
+validation split. The epochs are what nine minutes hold: the same with nine took 7.8.
 """
 
 from pipelines.augment_config import Augment
@@ -22,7 +22,7 @@ def get_recipe() -> Recipe:
         optimizer=Optimizer("muon", learning_rate=0.17, momentum=0.6, weight_decay=0.0083),
         schedule=Schedule("linear"),
         small_images=SmallImages(epochs=2, image_size=24),
-        epochs=9,
+        epochs=10,
         batch_size=1000,
         tta="flip_translate",
     )
