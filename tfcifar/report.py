@@ -14,7 +14,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser("tfcifar.report", __doc__, EPILOG)
     parser.add_argument("run_dir", type=Path, nargs="+", metavar="RUN_DIR", help="evaluated by tfcifar.evaluate")
     parser.add_argument("--output", type=Path, default=Path("runs/report"), metavar="FOLDER",
-                        help="for report.md and its figures (default runs/report)")  # fmt: skip
+                        help="for report.html, report.md and figures (default runs/report)")  # fmt: skip
     parser.add_argument("--record", metavar="NAME",
                         help="put these runs (one recipe, several seeds) on record in results/")  # fmt: skip
     return parser.parse_args(argv)
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
             print(f"  {entry['metric']} {entry['value']:.5g}{spread} {entry['unit']}")
     else:
         print(write_comparison(runs, args.output))
-        print(f"report: {args.output / 'report.md'}")
+        print(f"report: {args.output / 'report.html'}, report.md")
 
 
 if __name__ == "__main__":

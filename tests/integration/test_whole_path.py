@@ -105,7 +105,13 @@ def test_report_puts_runs_next_to_each_other_with_a_paired_test(finished, tmp_pa
     completed = run("tfcifar.report", run_dir, other, "--output", tmp_path / "report")
     assert re.search(r"\| (not )?significant \|", completed.stdout)
     assert "95% interval (paired bootstrap)" in completed.stdout
-    assert {path.name for path in (tmp_path / "report").iterdir()} == {"report.md", "comparison.png", "curves.png"}
+    figures = {f"{name}_{figure}.png" for name in ("smoke", "other")
+               for figure in ("curves", "confusion_matrix", "per_class")}  # fmt: skip
+    written = {path.name for path in (tmp_path / "report").iterdir()}
+    assert written == {"report.md", "report.html", "comparison.png", "curves.png"} | figures
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "Most confused:" in page
+    assert "other against smoke, class by class" in page
 
 
 def test_report_refuses_a_run_that_is_not_evaluated(tmp_path):

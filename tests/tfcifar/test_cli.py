@@ -20,7 +20,9 @@ def imported_by(code: str) -> set[str]:
     return set(result.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("module", ["train", "evaluate", "predict", "report", "ablation", "explain.__main__"])
+@pytest.mark.parametrize(
+    "module", ["train", "evaluate", "predict", "report", "ablation", "architecture", "explain.__main__"]
+)
 def test_help_imports_nothing_heavy(module):
     imported = imported_by(f"from tfcifar.{module} import main; main(['--help'])")
     assert f"tfcifar.{module}" in imported

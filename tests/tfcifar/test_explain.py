@@ -111,7 +111,7 @@ def test_deletion_of_a_model_that_sees_nothing_is_its_constant_probability():
     np.testing.assert_allclose(scores, 0.25, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["small_cnn", "fast_cnn", "residual_cnn", "mobilenet_v2"])
+@pytest.mark.parametrize("name", ["fast_cnn", "mobilenet_v2"])
 @pytest.mark.parametrize("method", [grad_cam, grad_cam_plus_plus, smooth_grad, guided_saliency, occlusion])
 def test_each_method_gives_a_map_for_each_kind_of_model(name, method):
     model = small(name)
@@ -128,7 +128,7 @@ def test_each_method_gives_a_map_for_each_kind_of_model(name, method):
 def small(name: str) -> keras.Model:
     keras.utils.set_random_seed(0)
     backbone = name == "mobilenet_v2"
-    config = Model(name, image_size=64) if backbone else Model(name, widths=(8,) * (4 if "residual" in name else 3))
+    config = Model(name, image_size=64) if backbone else Model(name, widths=(8, 8, 8))
     return build_model(config, (32, 32, 3), 3, (0.5,) * 3, (0.25,) * 3)
 
 

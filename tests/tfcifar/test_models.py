@@ -54,7 +54,7 @@ def test_each_model_gives_float32_logits_for_any_image_shape_and_classes(name, i
 @pytest.mark.parametrize("name", MODELS)
 def test_a_call_without_more_is_inference(name):
     """Keras' own Resizing layer makes it training for all that follows in a nested model."""
-    model = make(name, image_shape=(28, 20, 3))
+    model = make(name, (28, 20, 3), 100)
     before = [weight.numpy() for weight in model.weights]
     logits = model(images((28, 20, 3))).numpy()
     np.testing.assert_array_equal(logits, model(images((28, 20, 3)), training=False))

@@ -12,10 +12,10 @@ def count_macs(model: keras.Model) -> int:
     One MAC is a multiplication and an addition (2 FLOP). Normalization, activations and pooling are left out, as
     in published tables.
     """
-    return sum(count_macs(layer) if isinstance(layer, keras.Model) else _layer_macs(layer) for layer in model.layers)
+    return sum(count_macs(layer) if isinstance(layer, keras.Model) else layer_macs(layer) for layer in model.layers)
 
 
-def _layer_macs(layer) -> int:
+def layer_macs(layer) -> int:
     if isinstance(layer, layers.SeparableConv2D):
         positions = math.prod(layer.output.shape[1:3])
         return positions * (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape))

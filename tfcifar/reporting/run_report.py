@@ -1,15 +1,24 @@
-"""Several evaluated runs side by side: one table, paired tests against the first, two figures."""
+"""Evaluated runs side by side: a table, paired tests against the first, class by class, confusions, curves, cost."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from pipelines.errors import InputError
+from tfcifar.evaluation.class_analysis import compare_classes, most_confused_pairs
 from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting import figures
+from tfcifar.reporting.html import write_html
 from tfcifar.reporting.tables import duration
-from tfcifar.run_dir import RunDir, read_history, read_json, write_text
+from tfcifar.run_dir import RunDir, read_history, read_json, write_text, write_whole
+
+FIGURES_OF_A_RUN = {  # none that shows images: a report may be passed on
+    "curves.png": "loss and accuracy by epoch",
+    "confusion_matrix.png": "confusion matrix",
+    "per_class.png": "accuracy by class",
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ def load_run(path: Path) -> EvaluatedRun:
 
 
 def write_comparison(runs: list[EvaluatedRun], output: Path) -> str:
-    """Write report.md and its figures into `output`; return the text of the report.
+    """Write report.md, its figures and report.html into `output`; return its first part, for the screen.
 
     Raises:
         InputError: the runs were not judged on the same test images.
@@ -53,13 +62,71 @@ def write_comparison(runs: list[EvaluatedRun], output: Path) -> str:
     ]
     figures.plot_comparison(rows, output / "comparison.png")
     figures.plot_all_curves({run.run_dir.name: run.history for run in runs}, output / "curves.png")
-    parts = ["# Comparison", _table(runs)]
+    parts = ["# Comparison" if len(runs) > 1 else f"# {first.run_dir.name}", _table(runs)]
     if len(runs) > 1:
         parts += [f"Against {first.run_dir.name}, on the same {len(first.correct):,} test images:", _tests(runs)]
+        parts += [_what_helped(runs)]
+    summary = "\n\n".join(parts[1:])
     parts += ["![test accuracy with 95% intervals](comparison.png)", "![validation accuracy by epoch](curves.png)"]
-    text = "\n\n".join(parts) + "\n"
-    write_text(output / "report.md", text)
-    return text
+    for run in runs[1:]:
+        parts += [f"## {run.run_dir.name} against {first.run_dir.name}, class by class", _classes(run, first)]
+    for run in runs:
+        parts += _section(run, output)
+    write_text(output / "report.md", "\n\n".join(parts) + "\n")
+    write_html(output / "report.md")
+    return summary
+
+
+def _what_helped(runs: list[EvaluatedRun]) -> str:
+    """Each later run in a sentence: better, worse, or not told apart, and at which cost."""
+    first, lines = runs[0], []
+    for run in runs[1:]:
+        result = compare(run.correct, first.correct)
+        found = "no difference that these test images can show"
+        if result["verdict"] == "significant":
+            found = "better" if result["difference"] > 0 else "worse"
+        cost = run.metrics["train_seconds"] / first.metrics["train_seconds"]
+        lines.append(f"- {run.run_dir.name}: {found}, for {cost:.2g} times the training time.")
+    return "\n".join(lines)
+
+
+def _classes(run: EvaluatedRun, first: EvaluatedRun) -> str:
+    names = [row["name"] for row in run.metrics["per_class"]]
+    lines = [
+        f"| class | {first.run_dir.name} | {run.run_dir.name} | difference | p, corrected | |",
+        "|---|--:|--:|--:|--:|---|",
+    ]
+    rows = compare_classes(run.correct, first.correct, run.test_labels, names)
+    for row in sorted(rows, key=lambda row: row["difference"]):
+        lines.append(
+            f"| {row['name']} | {row['accuracy_b']:.2%} | {row['accuracy_a']:.2%} "
+            f"| {100 * row['difference']:+.2f} points | {row['p_value']:.2g} | {row['verdict']} |"
+        )
+    return "\n".join(
+        [*lines, "", "McNemar's test for each class, corrected for their number (Benjamini and Hochberg)."]
+    )
+
+
+def _section(run: EvaluatedRun, output: Path) -> list[str]:
+    """One run: its confusions, curves and cost, with copies of its figures beside the report."""
+    metrics, name = run.metrics, run.run_dir.name
+    class_names = [row["name"] for row in metrics["per_class"]]
+    pairs = [
+        f"- {' and '.join(row['classes'])}: {row['mistakes']} mistakes, {row['share']:.0%} of all"
+        for row in most_confused_pairs(metrics["confusion"], class_names)
+    ]
+    parts = [
+        f"## {name}",
+        f"    {run.environment['command']}",
+        f"{duration(metrics['train_seconds'])} of training on {run.environment['hardware']}; "
+        f"{metrics['parameters']:,} parameters, {metrics['macs'] / 1e6:,.0f} M MACs an image.",
+        "Most confused:\n\n" + "\n".join(pairs) if pairs else "No mistakes.",
+    ]
+    for figure, words in FIGURES_OF_A_RUN.items():
+        copy = output / f"{name}_{figure}"
+        write_whole(copy, lambda path, source=run.run_dir.figures / figure: shutil.copyfile(source, path))
+        parts.append(f"![{words} of {name}]({copy.name})")
+    return parts
 
 
 def _table(runs: list[EvaluatedRun]) -> str:
