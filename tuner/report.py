@@ -1,10 +1,11 @@
 """The table, the figure and the record of a search."""
 
+import re
 import shutil
 from pathlib import Path
 
 from tfcifar.environment import describe_environment
-from tfcifar.reporting.results import RESULTS, command_without_run, put_on_record
+from tfcifar.reporting.results import RESULTS, put_on_record
 from tfcifar.reporting.style import BLUE, GREY, ORANGE, new_figure
 from tfcifar.run_dir import RunDir, read_json, write_csv, write_text
 
@@ -120,7 +121,7 @@ def record_search(rows: list[dict], output: Path, folder: Path = RESULTS) -> Non
                 "std": None,
                 "n": 1,
                 "unit": "trials",
-                "command": command_without_run(environment["command"]).replace(" --record", ""),
+                "command": re.sub(r" --output[ =]\S+| --record\b", "", environment["command"]),
                 "seconds": round(sum(row["seconds"] or 0 for row in rows)),
                 "hardware": environment["hardware"],
                 "commit": environment["commit"],

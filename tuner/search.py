@@ -12,7 +12,7 @@ ORACLES = ("bayesian", "hyperband", "random")
 EPILOG = """examples:
   python -m tuner.search --recipe level_2 --trials 30
   python -m tuner.search --recipe level_2 --model fast_cnn --trials 30 --oracle hyperband --max-epochs 9
-  python -m tuner.search --recipe level_2 --trials 30 --compare 0 1 2   # the winner against the recipe, three seeds
+  python -m tuner.search --recipe level_2 --trials 30 --compare 1 2 3   # then winner against recipe, other seeds
   python -m tfcifar.train --recipe runs/tuner/level_2-cpu/winner.json
 
 Each trial is a training run in a process of its own: one that fails, or runs out of memory, is put down as failed and
@@ -42,6 +42,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     recipe = base_recipe(args)
+    if recipe.seed in (args.compare or []):
+        raise InputError(
+            f"--compare: expected other seeds than the trials' own, {recipe.seed}, by which they were chosen."
+        )
     output = args.output or Path("runs/tuner") / recipe.name
     keep_base(recipe, output / "base.json")
     start_tensorflow()
@@ -58,12 +62,14 @@ def main(argv: list[str] | None = None) -> None:
     try:
         tuner.search()
     except RuntimeError as error:  # KerasTuner's way to say that one trial after the other failed
-        raise InputError(f"search: {str(error).splitlines()[0]} The reason is in {output}/trial_*/train.log.") from None
+        reason = next((each.message for each in tuner.oracle.trials.values() if each.message), "").strip()
+        last = reason.splitlines()[-1] if reason else f"see {output}/trial_*/train.log"
+        raise InputError(f"search: {str(error).splitlines()[0]} The first of them: {last}") from None
     rows = write_search(tuner, output)
     print(trials_table(rows))
     print(f"all trials: {output}/trials.csv, trials.png")
     best = tuner.oracle.get_best_trials(1)
-    if not best:
+    if not best or best[0].status != "COMPLETED":  # KerasTuner fills up with failed ones
         raise InputError(f"search: no trial was completed; see {output}/trial_*/train.log.")
     winner = recipe_from(best[0].hyperparameters.values, recipe).replace(name=f"{recipe.name}-tuned")
     from tfcifar.run_dir import write_text
@@ -71,8 +77,8 @@ def main(argv: list[str] | None = None) -> None:
     write_text(output / "winner.json", winner.to_json())
     print(f"winner: {output}/winner.json, for tfcifar.train --recipe")
     if args.compare:
-        results = run_grid({"recipe": recipe, "tuned": winner}, args.compare, output / "compare")
-        print(write_ablation(results, output / "compare"))
+        compared = output / f"compare_{best[0].trial_id}"
+        print(write_ablation(run_grid({"recipe": recipe, "tuned": winner}, args.compare, compared), compared))
     if args.record:
         record_search(rows, output)
 

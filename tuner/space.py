@@ -65,12 +65,16 @@ def recipe_from(values: dict, recipe: Recipe, epochs: int | None = None) -> Reci
         cutout_size=values["cutout_size"],
         **{each: round(values[each], 2) for each in ("color_jitter", "mixup_alpha", "label_smoothing")},
     )
+    epochs = epochs or recipe.epochs
+    share = epochs / recipe.epochs  # what is counted in epochs shrinks with a trial that gets few of them
     return recipe.replace(
         model=model,
         optimizer=optimizer,
         augment=augment,
+        schedule=dataclasses.replace(recipe.schedule, warmup_epochs=share * recipe.schedule.warmup_epochs),
+        small_images=dataclasses.replace(recipe.small_images, epochs=int(share * recipe.small_images.epochs)),
         batch_size=values["batch_size"],
-        epochs=epochs or recipe.epochs,
+        epochs=epochs,
     )
 
 

@@ -48,6 +48,12 @@ def test_what_is_trained_is_not_trained_again(finished):
     assert {path: path.stat().st_mtime_ns for path in output.rglob("model.keras")} == before
 
 
+def test_finished_runs_of_another_recipe_are_not_taken_for_those_of_this_one(finished):
+    output, _ = finished
+    other = ("--level", 2, "--seeds", 0, 1, *SMALL, "--set", "optimizer.learning_rate=0.2", "--output", output)
+    assert "holds a finished run of another recipe" in run("tfcifar.ablation", *other, expect=2).stderr
+
+
 def test_the_grid_is_nothing_each_part_all_and_all_but_each():
     grid = load_grid("level_2")
     parts = len(level_2.PARTS)

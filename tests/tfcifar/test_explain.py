@@ -140,6 +140,13 @@ def test_layers_inside_a_nested_backbone_can_be_looked_at():
     assert maps.max() == 1
 
 
+def test_the_default_layer_is_in_line_with_the_image():
+    """At 96 px the last maps of 4x4 and more are those of block_13, and the first of them is a padding of others."""
+    config = Model("mobilenet_v2", image_size=96)
+    model = build_model(config, (32, 32, 3), 3, (0.5,) * 3, (0.25,) * 3)
+    assert target_layer(model).name == "block_13_expand_relu"
+
+
 def test_an_unknown_layer_is_named_with_the_nearest():
     with pytest.raises(InputError, match=r"layer: no such name: map\. Did you mean maps\?"):
         target_layer(model_of_pooled_maps(), "map")

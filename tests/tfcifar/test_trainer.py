@@ -14,7 +14,7 @@ from pipelines.sources import Examples, Source
 from pipelines.splits import make_splits
 from tfcifar.models import MODELS, Entry, build_model
 from tfcifar.models.normalization import FusedBatchNormalization
-from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule, SmallImages, Transfer
+from tfcifar.recipe import Data, Model, MultiTask, Optimizer, Recipe, Schedule, SmallImages, Transfer
 from tfcifar.run_dir import RunDir, read_history
 from tfcifar.training import callbacks
 from tfcifar.training.trainable import TrainableModel
@@ -234,6 +234,13 @@ def test_validation_is_on_whole_images_while_training_is_on_small_ones(larger_sp
 def test_small_images_must_be_smaller_than_the_images(splits, tmp_path):
     with pytest.raises(InputError, match=r"small_images.image_size: expected fewer pixels .* \(8x8\), received 16"):
         train(recipe(small_images=SmallImages(1, image_size=16)), splits, RunDir(tmp_path / "run"))
+
+
+def test_a_refused_recipe_leaves_no_run_behind(splits, tmp_path):
+    run_dir = RunDir(tmp_path / "run")
+    with pytest.raises(InputError, match=r"no such name: rde"):
+        train(recipe(multi_task=MultiTask(("warm: rde", "cold: green blue"))), splits, run_dir)
+    assert not run_dir.recipe.exists()
 
 
 def test_images_are_shrunk_by_averaging():

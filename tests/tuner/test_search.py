@@ -92,17 +92,36 @@ def test_a_search_is_not_continued_around_another_recipe(tmp_path, children):
     assert "holds a search around another recipe" in run("tuner.search", *other, expect=2).stderr
 
 
+def test_a_search_without_a_completed_trial_has_no_winner(tmp_path, children):
+    _, fails = children
+    fails.update({0: 1, 1: 1})
+    stderr = run("tuner.search", *SMALL, "--trials", 2, "--output", tmp_path / "search", expect=2).stderr
+    assert "no trial was completed" in stderr
+    assert not (tmp_path / "search" / "winner.json").exists()
+
+
+def test_few_epochs_of_a_trial_shrink_what_is_counted_in_epochs():
+    values = {hp.name: hp.default for hp in space_of(load("level_2", "demo")).space} | {"optimizer": "sgd"}
+    recipe = recipe_from(values, load("level_2", "demo"), epochs=1)
+    assert recipe.schedule.warmup_epochs == pytest.approx(1 / 6)
+
+
+def test_seeds_of_the_trials_do_not_judge_their_winner(tmp_path):
+    stderr = run("tuner.search", *SMALL, "--compare", 0, "--output", tmp_path, expect=2).stderr
+    assert "--compare: expected other seeds than the trials' own, 0" in stderr
+
+
 def test_one_failure_after_the_other_ends_the_search_with_the_place_of_the_reason(tmp_path, children):
     _, fails = children
     fails.update(dict.fromkeys(range(20), 1))
     stderr = run("tuner.search", *SMALL, "--trials", 20, "--output", tmp_path / "search", expect=2).stderr
-    assert "train.log" in stderr
+    assert "exit code 1: out of memory" in stderr
 
 
 def test_real_trials_train_in_processes_of_their_own_and_the_winner_is_compared(tmp_path):
     output = tmp_path / "search"
     small = ("--set", "model.widths=8,8", "--set", "batch_size=200")
-    stdout = run("tuner.search", *SMALL, *small, "--trials", 1, "--compare", 0, "--output", output).stdout
+    stdout = run("tuner.search", *SMALL, *small, "--trials", 1, "--compare", 1, "--output", output).stdout
     (row,) = rows_of(output)
     assert row["status"] == "COMPLETED"
     assert 0 <= float(row["val_accuracy"]) <= 1

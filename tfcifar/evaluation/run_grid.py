@@ -12,6 +12,7 @@ from pipelines.splits import make_splits
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Recipe
+from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_whole
 from tfcifar.runs import open_recipe_source, run_recipe
 from tfcifar.training.trainer import check_same_data
@@ -42,9 +43,11 @@ def run_grid(grid: dict[str, Recipe], seeds: list[int], output: Path) -> list[Gr
     run_dirs = {name: [RunDir(output / f"{slug(name)}-seed{seed}") for seed in seeds] for name in grid}
     for index, seed in enumerate(seeds):
         for name, recipe in grid.items():
-            run_dir = run_dirs[name][index]
-            if not run_dir.timing.is_file():
-                run_recipe(recipe.replace(seed=seed, name=slug(name)), run_dir.path, resume=True, evaluate=False)
+            run_dir, recipe = run_dirs[name][index], recipe.replace(seed=seed, name=slug(name))
+            if run_dir.timing.is_file():
+                _check_same_recipe(run_dir, recipe)
+            else:
+                run_recipe(recipe, run_dir.path, resume=True, evaluate=False)
     splits = _splits(next(iter(grid.values())))
     return [
         GridRow(
@@ -56,6 +59,13 @@ def run_grid(grid: dict[str, Recipe], seeds: list[int], output: Path) -> list[Gr
         )
         for name in grid
     ]
+
+
+def _check_same_recipe(run_dir: RunDir, recipe: Recipe) -> None:
+    """Raises InputError where a finished run is of another recipe: its figures would stand under a wrong name."""
+    before = load_json(run_dir.recipe)
+    if before.replace(data=recipe.data) != recipe:  # of the data its checksums tell: see `check_same_data`
+        raise InputError(f"{run_dir.path} holds a finished run of another recipe; give another --output.")
 
 
 def validation_correct(run_dir: RunDir, splits) -> np.ndarray:

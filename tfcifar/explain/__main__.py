@@ -20,7 +20,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--shown", type=int, default=10, metavar="N", help="images a figure (default %(default)s)")
     parser.add_argument("--scored", type=int, default=200, metavar="N",
                         help="validation images that score the methods (default %(default)s)")  # fmt: skip
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.shown < 1 or args.scored < 1:
+        parser.error("--shown and --scored: expected 1 or more")
+    return args
 
 
 def main(argv: list[str] | None = None) -> None:

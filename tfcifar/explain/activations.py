@@ -26,6 +26,8 @@ def spatial_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
 def target_layer(model: keras.Model, name: str | None = None) -> keras.layers.Layer:
     """The layer called `name`; None: the last one whose map has at least 4x4 positions, or else the last of all.
 
+    Padding is left out: its map is no longer in line with the image.
+
     Raises:
         InputError: no such layer, or none with a map at all.
     """
@@ -36,8 +38,9 @@ def target_layer(model: keras.Model, name: str | None = None) -> keras.layers.La
         if name not in found:
             raise unknown("layer", name, list(found))
         return found[name]
-    large = [layer for layer in found.values() if min(layer.output.shape[1:3]) >= SMALLEST_MAP]
-    return (large or list(found.values()))[-1]
+    aligned = [layer for layer in found.values() if not isinstance(layer, keras.layers.ZeroPadding2D)]
+    large = [layer for layer in aligned if min(layer.output.shape[1:3]) >= SMALLEST_MAP]
+    return (large or aligned)[-1]
 
 
 @contextmanager

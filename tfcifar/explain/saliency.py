@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfcifar.explain.gradcam import normalized
 from tfcifar.models.activations import FusedGelu
 
-RECTIFIERS = (keras.layers.ReLU, FusedGelu, keras.layers.Activation)
+RECTIFIERS = (keras.activations.relu, keras.activations.relu6, keras.activations.gelu, keras.activations.silu)
 
 
 def smooth_grad(
@@ -48,7 +48,7 @@ def guided_saliency(model: keras.Model, images: np.ndarray, classes: np.ndarray)
     """
     with ExitStack() as stack:
         for layer in all_layers(model):
-            if isinstance(layer, RECTIFIERS):
+            if _is_rectifier(layer):
                 stack.enter_context(_guided(layer))
         gradients = pixel_gradients(model, images, classes)
     return normalized(np.maximum(gradients, 0).max(-1))
@@ -109,6 +109,13 @@ def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
             yield from all_layers(layer)
         else:
             yield layer
+
+
+def _is_rectifier(layer) -> bool:
+    """Layers that are one; an activation inside a dense layer or a convolution passes its plain gradient."""
+    if isinstance(layer, keras.layers.Activation):
+        return layer.activation in RECTIFIERS
+    return isinstance(layer, (keras.layers.ReLU, FusedGelu))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from functools import partial
 import keras
 from keras import layers
 
+from pipelines.errors import InputError
 from pipelines.preprocess import standardize
 from tfcifar.models.attention import ATTENTION, self_attention
 from tfcifar.models.convolution import FastConv2D
@@ -70,6 +71,11 @@ def residual_cnn(
     The head sees both the maximum of each feature (is it anywhere?) and its average (how much of it?). Its hidden
     layer is normalized like all others: without, a rate at which the convolutions learn fast is too high for it.
     """
+    if attention == "mhsa" and max(image_shape[:2]) > 8 * LARGEST_ATTENDED:  # the last stage halves for the third time
+        raise InputError(
+            f"model.attention: mhsa attends to maps of at most {LARGEST_ATTENDED} px; expected images of at most "
+            f"{8 * LARGEST_ATTENDED} px, received {image_shape[0]}x{image_shape[1]}."
+        )
     inputs = keras.Input(image_shape, name="images")
     x = standardize(mean, std)(inputs)
     x = layers.ReLU(name="stem_relu")(conv_norm(x, widths[0], 3, "stem"))

@@ -92,7 +92,8 @@ def record_ablation(results: list[GridRow], output: Path, folder: Path = RESULTS
                 "std": None,
                 "n": len(results[0].seconds),
                 "unit": "rows",
-                "command": command_without_run(describe_environment()["command"]).replace(" --record", ""),
+                "command": command_without_run(describe_environment()["command"]).replace(" --record", "")
+                + f" --seeds {' '.join(map(str, results[0].seeds))}",
                 "seconds": round(sum(sum(each.seconds) for each in results)),
                 "hardware": environment["hardware"],
                 "commit": environment["commit"],

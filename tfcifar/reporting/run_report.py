@@ -52,6 +52,9 @@ def write_comparison(runs: list[EvaluatedRun], output: Path) -> str:
         InputError: the runs were not judged on the same test images.
     """
     first = runs[0]
+    names = [run.run_dir.name for run in runs]
+    if len(set(names)) < len(names):
+        raise InputError(f"report: expected run directories of different names, received {', '.join(names)}.")
     for run in runs[1:]:
         if not np.array_equal(run.test_labels, first.test_labels):
             raise InputError(f"report: {run.run_dir.name} and {first.run_dir.name} were judged on other test images.")

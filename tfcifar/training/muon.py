@@ -68,7 +68,7 @@ class ConvolutionalMuon(keras.optimizers.Optimizer):
             norm = ops.sqrt(ops.sum(ops.square(variable)))
             self.assign(variable, variable * (math.sqrt(variable.shape[-1]) / norm) - learning_rate * step)
         else:
-            ratio = self.bias_ratio if len(variable.shape) == 1 else self.dense_ratio
+            ratio = self.bias_ratio if len(variable.shape) <= 1 else self.dense_ratio
             gradient = gradient * self.batch_size + self.sgd_weight_decay / ratio * variable
             step = self._nesterov(gradient, momentum, self.sgd_momentum)
             self.assign_sub(variable, learning_rate * ratio * step)

@@ -41,7 +41,7 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
     Raises:
         InputError: `run_dir` is taken and `resume` is off, or it holds another recipe, or a damaged checkpoint.
     """
-    _open_run_dir(recipe, splits, run_dir, resume)
+    _check_run_dir(recipe, splits, run_dir, resume)
     keras.utils.clear_session(free_memory=True)  # of the seed before, where one process trains several
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
@@ -67,6 +67,10 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
             f"{splits.image_shape[1]}), received {small.image_size}."
         )
 
+    if not run_dir.recipe.exists():  # only now: what is refused above leaves no run behind
+        data = {"source": splits.source.name, "class_names": list(splits.class_names), **splits.checksums}
+        write_json(run_dir.environment, describe_environment() | {"data": data})
+        write_text(run_dir.recipe, recipe.to_json())
     saved = read_header(run_dir.checkpoints) if resume else None
     state = RunState(**saved) if saved else RunState()
     for phase in phases_of(recipe):
@@ -89,7 +93,8 @@ def check_same_data(run_dir: RunDir, splits: Splits) -> None:
             )
 
 
-def _open_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool) -> None:
+def _check_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool) -> None:
+    """Raises InputError where `run_dir` holds a run that is not this one, or one that is not to be resumed."""
     if run_dir.recipe.exists():
         if not resume:
             raise InputError(
@@ -103,10 +108,6 @@ def _open_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool)
                 "Give the same options, or another --run-dir."
             )
         check_same_data(run_dir, splits)
-        return
-    data = {"source": splits.source.name, "class_names": list(splits.class_names), **splits.checksums}
-    write_json(run_dir.environment, describe_environment() | {"data": data})
-    write_text(run_dir.recipe, recipe.to_json())
 
 
 def _run_phase(
