@@ -2,7 +2,8 @@
 
     python -m tfcifar.train --recipe fast_96 --resume
 
-Its accuracy is not on record yet.
+Test accuracy with TTA 0.9593 (95% interval of one run 0.9552 to 0.9630; 0.9537 plain, n=1), 103 min and 3.7 PFLOP on 2
+cores (AMD EPYC, Zen 5) with another training beside it, 2026-11: seven images short of its name.
 
 Trained on train + validation, with everything fixed before. The network, the larger translation and Cutout are those
 of airbench96 (arXiv:2404.00498), the rates those of fast_94; the first ten epochs see images of 24 px.
