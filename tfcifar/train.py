@@ -22,7 +22,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--preset", choices=recipes.PRESETS, help="default: gpu where one is seen, else cpu")
     parser.add_argument("--model", nargs="?", const="list", metavar="NAME",
                         help="another model than the recipe's; without a name: list them all")  # fmt: skip
-    parser.add_argument("--attention", metavar="se|cbam|mhsa", help="of attention_cnn, in each block (default se)")
+    parser.add_argument("--attention", metavar="se|cbam|mhsa", help="of attention_cnn (default se)")
     parser.add_argument("--weights", metavar="imagenet|none|FILE", help="initial weights of a transfer model")
     parser.add_argument("--dataset", metavar="NAME|PATH",
                         help="a TFDS name, synthetic, an official CIFAR archive, or an image folder")  # fmt: skip

@@ -40,6 +40,8 @@ def explain_run(run_dir: RunDir, methods: list[str], layer: str | None, shown: i
     splits = make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
     check_same_data(run_dir, splits)
     model = load_model(run_dir.model)
+    if data.train_on_validation:
+        print(f"NOTE: {run_dir.name} was trained on the validation images too, which are shown and scored here.")
     images, labels = splits.validation.images, splits.validation.labels
     probabilities = softmax(model.predict(images, batch_size=500, verbose=0))
     predicted, confidence = probabilities.argmax(-1), probabilities.max(-1)

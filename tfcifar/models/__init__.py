@@ -33,7 +33,7 @@ MODELS = {
     ),
     "attention_cnn": Entry(
         "tfcifar.models.residual_cnn:attention_cnn",
-        "residual_cnn with attention in each block: se (default), cbam or mhsa",
+        "residual_cnn with attention: se (default) or cbam in each block, mhsa on small maps",
         attention=("se", "cbam", "mhsa"),
     ),
     "resnet50": Entry(

@@ -86,7 +86,7 @@ class EndOfEpoch(keras.callbacks.Callback):
         if self.val_ds is not None:
             validation = self.validator.evaluate(self.val_ds, verbose=0, return_dict=True)
         logs.update({f"val_{name}": value for name, value in validation.items()})  # TensorBoard reads them here
-        for split in ("", "val_"):  # of a model with two heads: history.csv is about the classes
+        for split in ("", "val_"):  # of two heads: that of the classes; the loss is that of both
             if f"{split}{CLASSES}_accuracy" in logs:
                 logs[f"{split}accuracy"] = logs[f"{split}{CLASSES}_accuracy"]
         return {

@@ -53,7 +53,7 @@ class Schedule:
 
     constant; linear and cosine (to zero); one_cycle (linear up to the peak, then cosine to a 10,000th of it: Smith and
     Topin 2018); stages (`stage_learning_rates`, each for as many epochs as `stage_epochs` says); plateau (constant,
-    times `plateau_factor` after each `plateau_patience` epochs without a lower validation loss).
+    times `plateau_factor` after each `plateau_patience` epochs without a lower validation loss, anew in each phase).
     """
 
     name: str = "cosine"
