@@ -1,12 +1,17 @@
 """The fast network's training step in PyTorch, with the settings that PyTorch's performance guide gives for a CPU.
 
-bfloat16 autocast, channels_last, one thread a core, and an allocator that keeps its memory: `ENVIRONMENT` tells glibc
-not to give freed tensors back to the system. It runs eagerly, as airbench's scripts do on a CPU; `torch.compile` needs
+bfloat16 autocast, channels_last, one thread a core, and an allocator that keeps its memory, with and without huge
+pages: `ENVIRONMENTS` tells glibc so. It runs eagerly, as airbench's scripts do on a CPU; `torch.compile` needs
 a C++ compiler at run time and is not measured.
 """
 
 # As PyTorch's performance guide asks for (with jemalloc or tcmalloc; glibc can be told to do the same).
-ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(2**40), "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+_KEEP = {"MALLOC_MMAP_THRESHOLD_": str(2**40), "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+ENVIRONMENTS = {
+    "PyTorch, memory kept, huge pages": _KEEP | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
+    "PyTorch, memory kept": _KEEP,
+    "PyTorch, default allocator": {},
+}
 
 
 def make_step(batch_size: int, threads: int, learning_rate: float):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipelines.errors import InputError
 from pipelines.sources import Source, open_source
-from pipelines.splits import make_splits
+from pipelines.splits import Splits, make_splits
 from tfcifar import recipes
 from tfcifar.models import MODELS
 from tfcifar.overrides import override
@@ -65,6 +65,12 @@ def open_recipe_source(data: Data) -> tuple[Source, Data]:
         return open_source(data.fallback), dataclasses.replace(data, dataset=data.fallback, fallback=None)
 
 
+def open_splits(data: Data) -> tuple[Splits, Data]:
+    """The splits that `data` describes, and `data` as it was opened: see `open_recipe_source`."""
+    source, data = open_recipe_source(data)
+    return make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation), data
+
+
 def run_recipe(recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bool = True) -> None:
     """Train `recipe` into `run_dir`; then, if asked, open the test split and print the result table."""
     from tfcifar.training.trainer import train
@@ -72,11 +78,10 @@ def run_recipe(recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bo
     if evaluate:
         from tfcifar.evaluate import evaluate_and_print  # now: what is broken should fail before hours of training
 
-    source, data = open_recipe_source(recipe.data)
+    splits, data = open_splits(recipe.data)
     recipe = recipe.replace(data=data)
-    splits = make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
     print(
-        f"{recipe.name}: {recipe.model.name} on {source.name}, {len(splits.train):,} training and "
+        f"{recipe.name}: {recipe.model.name} on {splits.source.name}, {len(splits.train):,} training and "
         f"{len(splits.validation):,} validation images of {splits.num_classes} classes, "
         f"seed {recipe.seed} -> {run_dir}",
         flush=True,

@@ -9,8 +9,7 @@ import numpy as np
 
 from pipelines.datasets import EVAL_BATCH_SIZE, steps_per_epoch
 from pipelines.errors import unknown
-from pipelines.sources import Source
-from pipelines.splits import Splits, make_splits, open_test_split
+from pipelines.splits import Splits, open_test_split
 from tfcifar.evaluation.calibration import reliability_bins
 from tfcifar.evaluation.compute import training_pflop
 from tfcifar.evaluation.metrics import classification_metrics, softmax
@@ -23,7 +22,7 @@ from tfcifar.recipe import TTA_VIEWS, Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting import figures
 from tfcifar.run_dir import RunDir, read_history, read_json, write_csv, write_json, write_whole
-from tfcifar.runs import open_recipe_source
+from tfcifar.runs import open_splits
 from tfcifar.training.phases import phases_of
 from tfcifar.training.trainer import check_same_data
 
@@ -50,8 +49,7 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
     views = recipe.tta if tta is None else tta
     if views not in TTA_VIEWS:
         raise unknown("tta", views, TTA_VIEWS)
-    source, data = open_recipe_source(recipe.data)
-    splits = make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
+    splits, data = open_splits(recipe.data)
     check_same_data(run_dir, splits)
     heads = load_model(run_dir.model, all_heads=True)
     model = classifier_of(heads)
@@ -62,13 +60,13 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
         predictions = {name: each for name, each in predictions.items() if not name.startswith("validation")}
     if predictions is None or views not in ("none", str(predictions.get("tta", "none"))):
         predictions = _open_test_and_predict(
-            run_dir, source, splits, data.train_on_validation, heads, digest, views, predictions or {}
+            run_dir, splits, data.train_on_validation, heads, digest, views, predictions or {}
         )
 
     timing, macs = read_json(run_dir.timing), count_macs(model)
     metrics = {
         "run": run_dir.name,
-        "dataset": source.name,
+        "dataset": splits.source.name,
         "split": "test",
         "model": recipe.model.name,
         "parameters": model.count_params(),
@@ -139,7 +137,6 @@ def _validation_accuracy(predictions: dict, suffix: str, class_names) -> float |
 
 def _open_test_and_predict(
     run_dir: RunDir,
-    source: Source,
     splits: Splits,
     trained_on_validation: bool,
     heads,
@@ -148,7 +145,7 @@ def _open_test_and_predict(
     recorded: dict,
 ) -> dict:
     """Open the test split, on the record, and write predictions.npz; plain logits in `recorded` stay as they are."""
-    test, checksum = open_test_split(source)
+    test, checksum = open_test_split(splits.source)
     model = classifier_of(heads)
     _record_opening(run_dir, digest, checksum, views)
     examples = {"test": test}

@@ -8,13 +8,13 @@ import numpy as np
 
 from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import InputError
-from pipelines.splits import make_splits
+from pipelines.splits import Splits
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_whole
-from tfcifar.runs import open_recipe_source, run_recipe
+from tfcifar.runs import open_splits, run_recipe
 from tfcifar.training.trainer import check_same_data
 
 
@@ -48,7 +48,7 @@ def run_grid(grid: dict[str, Recipe], seeds: list[int], output: Path) -> list[Gr
                 _check_same_recipe(run_dir, recipe)
             else:
                 run_recipe(recipe, run_dir.path, resume=True, evaluate=False)
-    splits = _splits(next(iter(grid.values())))
+    splits, _ = open_splits(next(iter(grid.values())).data)
     return [
         GridRow(
             name,
@@ -68,7 +68,7 @@ def _check_same_recipe(run_dir: RunDir, recipe: Recipe) -> None:
         raise InputError(f"{run_dir.path} holds a finished run of another recipe; give another --output.")
 
 
-def validation_correct(run_dir: RunDir, splits) -> np.ndarray:
+def validation_correct(run_dir: RunDir, splits: Splits) -> np.ndarray:
     """Whether the run's model is right on each validation image, bool [n]; kept in validation.npz."""
     check_same_data(run_dir, splits)
     if not run_dir.validation.is_file():
@@ -76,11 +76,6 @@ def validation_correct(run_dir: RunDir, splits) -> np.ndarray:
         write_whole(run_dir.validation, lambda path: np.savez(path, logits=logits))
     with np.load(run_dir.validation, allow_pickle=False) as file:
         return file["logits"].argmax(-1) == splits.validation.labels
-
-
-def _splits(recipe: Recipe):
-    source, data = open_recipe_source(recipe.data)
-    return make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
 
 
 def slug(name: str) -> str:

@@ -1,6 +1,6 @@
 """A layer's output and the gradient to it, wherever in a model the layer sits."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import keras
@@ -44,6 +44,16 @@ def target_layer(model: keras.Model, name: str | None = None) -> keras.layers.La
 
 
 @contextmanager
+def replaced_call(layer: keras.layers.Layer, call: Callable) -> Iterator[None]:
+    """While the block runs, `layer` computes with `call` in place of its own."""
+    layer.call = call
+    try:
+        yield
+    finally:
+        del layer.call  # the class's own again
+
+
+@contextmanager
 def recorded(layer: keras.layers.Layer, tape: tf.GradientTape) -> Iterator[list[tf.Tensor]]:
     """While the block runs, each call of `layer` adds its output to the list, and `tape` watches it.
 
@@ -58,11 +68,8 @@ def recorded(layer: keras.layers.Layer, tape: tf.GradientTape) -> Iterator[list[
         outputs.append(output)
         return output
 
-    layer.call = watch
-    try:
+    with replaced_call(layer, watch):
         yield outputs
-    finally:
-        del layer.call  # the class's own again
 
 
 def maps_and_gradients(

@@ -3,15 +3,16 @@
 import numpy as np
 from tqdm import tqdm
 
-from pipelines.splits import make_splits
+from pipelines.datasets import EVAL_BATCH_SIZE
 from tfcifar.evaluation.metrics import softmax
+from tfcifar.evaluation.tta import predict_logits
 from tfcifar.explain.methods import explain
 from tfcifar.explain.scores import deletion_insertion, rank_correlation, with_random_weights
 from tfcifar.models.saved import load_model
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting.explanations import plot_overlays
 from tfcifar.run_dir import RunDir, write_csv
-from tfcifar.runs import open_recipe_source
+from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 
 RANDOM = "random"  # a map of noise: what a method must beat
@@ -36,14 +37,13 @@ def explain_run(run_dir: RunDir, methods: list[str], layer: str | None, shown: i
         InputError: no such layer, or the data is not what the run was trained on.
     """
     recipe = load_json(run_dir.recipe)
-    source, data = open_recipe_source(recipe.data)
-    splits = make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation)
+    splits, data = open_splits(recipe.data)
     check_same_data(run_dir, splits)
     model = load_model(run_dir.model)
     if data.train_on_validation:
         print(f"NOTE: {run_dir.name} was trained on the validation images too, which are shown and scored here.")
     images, labels = splits.validation.images, splits.validation.labels
-    probabilities = softmax(model.predict(images, batch_size=500, verbose=0))
+    probabilities = softmax(predict_logits(model, images, "none", EVAL_BATCH_SIZE))
     predicted, confidence = probabilities.argmax(-1), probabilities.max(-1)
 
     for name, chosen in (("right", predicted == labels), ("wrong", predicted != labels)):

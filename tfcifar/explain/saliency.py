@@ -1,12 +1,13 @@
 """Maps at the resolution of the image: SmoothGrad, guided saliency and occlusion."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tfcifar.explain.activations import replaced_call
 from tfcifar.explain.gradcam import normalized
 from tfcifar.models.activations import FusedGelu
 
@@ -49,7 +50,7 @@ def guided_saliency(model: keras.Model, images: np.ndarray, classes: np.ndarray)
     with ExitStack() as stack:
         for layer in all_layers(model):
             if _is_rectifier(layer):
-                stack.enter_context(_guided(layer))
+                stack.enter_context(replaced_call(layer, _guided(layer.call)))
         gradients = pixel_gradients(model, images, classes)
     return normalized(np.maximum(gradients, 0).max(-1))
 
@@ -118,10 +119,8 @@ def _is_rectifier(layer) -> bool:
     return isinstance(layer, (keras.layers.ReLU, FusedGelu))
 
 
-@contextmanager
-def _guided(layer: keras.layers.Layer) -> Iterator[None]:
-    """While the block runs, the gradient through `layer` is the guided one."""
-    call = layer.call
+def _guided(call: Callable) -> Callable:
+    """A rectifier's `call` with the guided gradient."""
 
     def guided_call(inputs, *args, **kwargs):
         @tf.custom_gradient
@@ -138,8 +137,4 @@ def _guided(layer: keras.layers.Layer) -> Iterator[None]:
 
         return guided(inputs)
 
-    layer.call = guided_call
-    try:
-        yield
-    finally:
-        del layer.call  # the class's own again
+    return guided_call

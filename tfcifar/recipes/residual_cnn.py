@@ -5,7 +5,7 @@
 Test accuracy 0.9351 (95% interval of one run 0.9301 to 0.9398, n=1), 40 min and 1.1 PFLOP on 2 cores (AMD EPYC, Zen 5)
 with another training beside it, 2026-11; validation 0.9432.
 
-Muon's rate is that of fast_94. In two epochs it came as far as one-cycle SGD in more than three, at the same cost of
+Muon's rate is that of fast_94. In two epochs it came as far as one-cycle SGD in three, at the same cost of
 an epoch (validation 68% and 68%). The ratios are smaller than fast_94's, whose biases and head are scaled.
 """
 
