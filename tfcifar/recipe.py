@@ -99,10 +99,13 @@ class Transfer:
 
 @dataclass(frozen=True)
 class SmallImages:
-    """First epochs on images shrunk to `image_size` pixels, at a fraction of the cost (Howard 2018, fast.ai DAWNBench).
+    """First epochs on images of fewer pixels, at a fraction of the cost (Howard 2018, fast.ai DAWNBench).
 
     What a network learns first, edges and colours and coarse shapes, it learns from fewer pixels just as well. The
     optimizer starts anew, without momentum, when whole images begin; the schedule goes on.
+
+    From scratch the images are shrunk to `image_size`; a transfer model upscales them only that far, in its head
+    epochs too.
     """
 
     epochs: int = 0  # of the main phase; 0: none
@@ -191,11 +194,27 @@ class Recipe:
         )
         pretrained = MODELS[self.model.name].pretrained
         check(
-            self.small_images.epochs < self.epochs and not (pretrained and self.small_images.epochs),
+            self.small_images.epochs < self.epochs,
             "small_images.epochs",
-            f"0 for {self.model.name}" if pretrained else f"fewer than epochs ({self.epochs})",
+            f"fewer than epochs ({self.epochs})",
             self.small_images.epochs,
         )
+        if pretrained and self.small_images.epochs:
+            whole = self.model.image_size or MODELS[self.model.name].native_size
+            # Apart by other steps, MobileNetV2 and EfficientNet would pad differently at the two sizes.
+            choices = range(whole - 32, 31, -32)
+            check(
+                self.small_images.image_size in choices,
+                "small_images.image_size",
+                f"{', '.join(map(str, choices)) or 'none'} for {self.model.name} at {whole} pixels",
+                self.small_images.image_size,
+            )
+            check(
+                self.transfer.unfreeze == (1.0,),
+                "transfer.unfreeze",
+                "[1.0], the whole backbone at once, with small_images",
+                self.transfer.unfreeze,
+            )
         check(
             not (self.schedule.name == "plateau" and self.data.train_on_validation),
             "schedule.name",

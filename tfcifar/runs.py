@@ -41,13 +41,14 @@ def recipe_from_arguments(args) -> Recipe:
 def with_model(recipe: Recipe, name: str) -> Recipe:
     """`recipe` with another model.
 
-    ImageNet weights and transfer phases only where it has a backbone, small images only where it has none.
+    ImageNet weights and transfer phases only where it has a backbone; small images only where both have or lack one.
     """
     if name == recipe.model.name:
         return recipe
     model = Model(name, weights="imagenet" if MODELS[name].pretrained else None, dropout=recipe.model.dropout)
     transfer = recipe.transfer if MODELS[name].pretrained else Transfer()
-    small_images = SmallImages() if MODELS[name].pretrained else recipe.small_images
+    alike = MODELS[name].pretrained == MODELS[recipe.model.name].pretrained
+    small_images = recipe.small_images if alike else SmallImages()
     return recipe.replace(name=f"{recipe.name}-{name}", model=model, transfer=transfer, small_images=small_images)
 
 

@@ -13,6 +13,7 @@ from keras import layers
 from pipelines.errors import InputError
 from tfcifar.models import MODELS, build_model
 from tfcifar.models.complexity import count_macs
+from tfcifar.models.image_size import at_image_size
 from tfcifar.models.saved import load_model
 from tfcifar.models.transfer import backbone_of, set_trainable_share
 from tfcifar.recipe import Model
@@ -210,6 +211,14 @@ def test_smaller_images_are_upscaled_bilinearly_inside_the_model():
     # Half-pixel centres, clamped at the border, as in PyTorch's interpolate(align_corners=False).
     expected = np.clip((np.arange(32) + 0.5) * 20 / 32 - 0.5, 0, 19)
     np.testing.assert_allclose(row, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet", "efficientnet_b0"])
+def test_a_backbone_at_another_size_computes_what_one_built_for_it_does(name):
+    large, small = make(name, size=96), make.__wrapped__(name, size=64)
+    smaller = at_image_size(large, 64)
+    small.set_weights(large.get_weights())
+    np.testing.assert_allclose(smaller(images((32, 32, 3))), small(images((32, 32, 3))), rtol=1e-5, atol=1e-5)
 
 
 def test_a_missing_weights_file_is_named():

@@ -17,6 +17,22 @@ def test_first_epochs_on_small_images_are_a_phase_of_their_own():
     assert phases_of(recipe) == [Phase("small images", 0, 3, 1.0, 24), Phase("train", 3, 7, 1.0, None)]
 
 
+def test_a_transfer_model_has_its_head_epochs_on_small_images_too():
+    recipe = Recipe(
+        "test",
+        Model("mobilenet_v2", image_size=160),
+        epochs=5,
+        batch_size=32,
+        transfer=Transfer(head_epochs=1),
+        small_images=SmallImages(3, image_size=96),
+    )
+    assert phases_of(recipe) == [
+        Phase("head", 0, 1, 0.0, 96),
+        Phase("small images", 1, 4, 1.0, 96),
+        Phase("fine-tune", 4, 6, 1.0),
+    ]
+
+
 def test_the_head_trains_alone_before_the_epochs_of_the_main_phase():
     assert phases("mobilenet_v2", epochs=5, head_epochs=2) == [Phase("head", 0, 2, 0.0), Phase("fine-tune", 2, 7, 1.0)]
 

@@ -147,7 +147,14 @@ def test_run_settings_out_of_range_are_refused(changes):
     ("changes", "message"),
     [
         ({"small_images": SmallImages(10)}, r"small_images.epochs: expected fewer than epochs \(10\)"),
-        ({"model": Model("resnet50"), "small_images": SmallImages(1)}, "small_images.epochs: expected 0 for resnet50"),
+        (
+            {"model": Model("resnet50", image_size=128), "small_images": SmallImages(1, 80)},
+            "small_images.image_size: expected 96, 64, 32 for resnet50 at 128 pixels, received 80",
+        ),
+        (
+            {"model": Model("resnet50"), "small_images": SmallImages(1, 96), "transfer": Transfer(unfreeze=(0.5, 1.0))},
+            "transfer.unfreeze: expected .* with small_images",
+        ),
         ({"model": Model("resnet50"), "optimizer": Optimizer("muon")}, "optimizer.name: expected sgd, adam or adamw"),
         (
             {"data": Data(train_on_validation=True), "early_stopping_patience": 2},

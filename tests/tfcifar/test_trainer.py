@@ -218,6 +218,28 @@ def test_a_run_with_small_images_resumes_at_the_border_and_inside(larger_splits,
             np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5)
 
 
+def test_a_transfer_model_resumes_where_its_small_images_end(splits, tmp_path, monkeypatch):
+    small_first = recipe(
+        model=Model("mobilenet", alpha=0.25, image_size=64),
+        epochs=2,
+        transfer=Transfer(head_epochs=1),
+        small_images=SmallImages(1, image_size=32),
+        optimizer=Optimizer("adam", learning_rate=0.01, ema_decay=0.9),
+    )
+    undisturbed, resumed = RunDir(tmp_path / "undisturbed"), RunDir(tmp_path / "resumed")
+    train(small_first, splits, undisturbed)
+    history = read_history(undisturbed.history)
+    assert [row["phase"] for row in history] == ["head", "small images", "fine-tune"]
+
+    interrupt_after(2, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(small_first, splits, resumed)
+    train(small_first, splits, resumed, resume=True)
+    again = read_history(resumed.history)
+    assert [row["loss"] for row in again] == pytest.approx([row["loss"] for row in history], abs=1e-4)
+    assert again[-1]["val_loss"] == pytest.approx(history[-1]["val_loss"], abs=1e-4)
+
+
 def test_validation_is_on_whole_images_while_training_is_on_small_ones(larger_splits, tmp_path):
     """The best model is chosen by what it will do on whole images; after one epoch it is the model that was saved."""
     from tfcifar.models.saved import load_model

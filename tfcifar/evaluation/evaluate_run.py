@@ -1,5 +1,6 @@
 """Judge a trained run on the test split, once for each choice of views and on the record."""
 
+import dataclasses
 import hashlib
 import json
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from tfcifar.evaluation.calibration import reliability_bins
 from tfcifar.evaluation.compute import training_pflop
 from tfcifar.evaluation.metrics import classification_metrics, softmax
 from tfcifar.evaluation.tta import predict_logits
-from tfcifar.models import build_model
+from tfcifar.models import MODELS, build_model
 from tfcifar.models.complexity import count_macs
 from tfcifar.models.multi_task import GROUPS, classifier_of, has_groups, parse_groups
 from tfcifar.models.saved import load_model
@@ -91,8 +92,10 @@ def _pflop(recipe: Recipe, splits: Splits, epochs: int, macs: int) -> float:
     for phase in phases_of(recipe):
         trained = max(0, min(epochs, phase.last_epoch) - phase.first_epoch)
         if phase.image_size:
-            shape = (phase.image_size, phase.image_size, 3)
-            small = build_model(recipe.model, shape, splits.num_classes, splits.mean, splits.std)
+            shape, model = (phase.image_size, phase.image_size, 3), recipe.model
+            if MODELS[model.name].pretrained:
+                model = dataclasses.replace(model, weights=None, image_size=phase.image_size)
+            small = build_model(model, shape, splits.num_classes, splits.mean, splits.std)
             total += training_pflop(count_macs(small), trained * images)
         else:
             total += training_pflop(macs, trained * images)

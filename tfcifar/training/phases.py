@@ -13,7 +13,7 @@ SMALL_IMAGES = "small images"
 class Phase:
     """Epochs [first_epoch, last_epoch) in which the head and the top `trainable_share` of the backbone train.
 
-    image_size: images are shrunk to it, in pixels; None: they stay as they are.
+    image_size: what the model computes on, in pixels, where that is not its own size.
     """
 
     name: str
@@ -24,18 +24,19 @@ class Phase:
 
 
 def phases_of(recipe: Recipe) -> list[Phase]:
-    """The head phase if the recipe has one, then the main phase, in as many steps as it unfreezes the backbone.
+    """The head phase if the recipe has one, the epochs on small images if there are any, then the others.
 
-    From scratch: the epochs on small images if there are any, then the others.
+    A transfer model may take the last in several steps, as its backbone is unfrozen.
     """
-    if not MODELS[recipe.model.name].pretrained:
-        small = recipe.small_images
-        phases = [Phase(SMALL_IMAGES, 0, small.epochs, 1.0, small.image_size)] if small.epochs else []
-        return [*phases, Phase("train", small.epochs, recipe.epochs, 1.0)]
-    transfer = recipe.transfer
-    phases = [Phase(HEAD, 0, transfer.head_epochs, 0.0)] if transfer.head_epochs else []
-    first = transfer.head_epochs
+    transfer, small = recipe.transfer, recipe.small_images
+    small_size = small.image_size if small.epochs else None
+    phases = [Phase(HEAD, 0, transfer.head_epochs, 0.0, small_size)] if transfer.head_epochs else []
+    first = transfer.head_epochs + small.epochs
     last_of_all = transfer.head_epochs + recipe.epochs
+    if small.epochs:
+        phases.append(Phase(SMALL_IMAGES, transfer.head_epochs, first, 1.0, small_size))
+    if not MODELS[recipe.model.name].pretrained:
+        return [*phases, Phase("train", first, last_of_all, 1.0)]
     for step, share in enumerate(transfer.unfreeze, start=1):
         is_last = step == len(transfer.unfreeze)
         last = last_of_all if is_last else first + transfer.unfreeze_epochs

@@ -30,7 +30,7 @@ class TrainableModel(keras.Model):
 
         Args:
             device_augment: what is still to be done to a batch, or None where the input chain has done it.
-            image_size: to train on images shrunk to it; None: as they come.
+            image_size: to train on images of that size (see `at_image_size`); None: as they come.
             groups: float32 [k, groups] of a model with a group head: see `parse_groups`.
         """
         model = at_image_size(model, image_size) if image_size else model
@@ -38,7 +38,7 @@ class TrainableModel(keras.Model):
         trainable.device_augment = device_augment
         trainable.average = average
         trainable.integer_labels = integer_labels
-        trainable.image_size = image_size
+        trainable.shrink_to = image_size if image_size and model.input_shape[1] == image_size else None
         trainable.groups = groups
         trainable.data_wait_seconds = 0.0
         return trainable
@@ -48,11 +48,11 @@ class TrainableModel(keras.Model):
             images, labels, example_ids, epoch, seed = batch
             images, labels = augment_batch(images, labels, example_ids, epoch, seed, self.device_augment)
             batch = images, tf.argmax(labels, axis=-1) if self.integer_labels else labels
-        if self.image_size is not None:
+        if self.shrink_to is not None:
             images, labels = batch
             # "area" averages the pixels that fall together, where "bilinear" would skip some. TensorFlow has it for
             # the CPU only, so a GPU's batch goes there and back.
-            batch = tf.image.resize(images, (self.image_size,) * 2, "area"), labels
+            batch = tf.image.resize(images, (self.shrink_to,) * 2, "area"), labels
         logs = super().train_step(self._with_group_labels(batch))
         if self.average is not None:
             self.average.update()

@@ -60,8 +60,9 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
     # On a CPU the input chain augments while the last step still computes; a GPU does it in the step itself.
     device_augment = recipe.augment if capability is not None else None
     integer_labels = recipe.labels == "integer"
+    pretrained = MODELS[recipe.model.name].pretrained  # upscales its images, so that theirs is no limit
     small = recipe.small_images
-    if small.epochs and small.image_size >= min(splits.image_shape[:2]):
+    if small.epochs and not pretrained and small.image_size >= min(splits.image_shape[:2]):
         raise InputError(
             f"small_images.image_size: expected fewer pixels than the images have ({splits.image_shape[0]}x"
             f"{splits.image_shape[1]}), received {small.image_size}."
