@@ -21,9 +21,9 @@ Muon takes no convolutions) on a batch that is already in memory, bfloat16 on bo
 processes on the same cores take turns of {steps} steps, {rounds} rounds; the ratio is that of each round (above 1: this
 project is faster), with its smallest and largest value.
 
-The PyTorch side (`benchmarks/peer_torch.py`) runs eagerly with autocast, channels_last and one thread a core, under three
-settings of the memory allocator (glibc's); this project leaves it as it is. The first row of a batch size, the one
-on record, is against PyTorch's fastest.
+The PyTorch side (`benchmarks/peer_torch.py`) runs eagerly with autocast, channels_last and one thread a core, under
+three settings of the memory allocator (glibc's); this project leaves it as it is. The first row of a batch size, the
+one on record, is against PyTorch's fastest.
 
 """
 ROW = "| {batch_size} | {peer} | {ours:.3f} | {theirs:.3f} | **{ratio:.2f}** ({low:.2f} to {high:.2f}) |"
