@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     print(write_ablation(results, output))
     print(f"table and figure: {output}/ablation.md, ablation.csv, ablation.png")
     if args.record:
-        record_ablation(results, output)
+        record_ablation(f"{name}_ablation", results, output)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ class SmallImages:
 class MultiTask:
     """A second head that learns groups of classes; its loss is added to that of the classes."""
 
-    groups: tuple[str, ...] = ()  # "animal: bird cat deer", each class in one group; empty: no second head
+    groups: tuple[str, ...] = ()  # "animal: bird cat 'polar bear'", each class in one group; empty: no second head
     weight: float = 0.3  # of its loss
 
     def __post_init__(self):

@@ -47,7 +47,8 @@ def main(argv: list[str] | None = None) -> None:
             f"--compare: expected other seeds than the trials' own, {recipe.seed}, by which they were chosen."
         )
     output = args.output or Path("runs/tuner") / recipe.name
-    keep_base(recipe, output / "base.json")
+    max_epochs = args.max_epochs or recipe.epochs
+    keep_settings(recipe, args.oracle, max_epochs, args.seed, output / "search.json")
     start_tensorflow()
     from tfcifar.evaluation.run_grid import run_grid
     from tfcifar.reporting.ablation_report import write_ablation
@@ -55,7 +56,6 @@ def main(argv: list[str] | None = None) -> None:
     from tuner.space import recipe_from
     from tuner.trials import TrainingTuner, make_oracle
 
-    max_epochs = args.max_epochs or recipe.epochs
     tuner = TrainingTuner(
         recipe.replace(epochs=max_epochs), make_oracle(args.oracle, recipe, args.trials, max_epochs, args.seed), output
     )
@@ -99,17 +99,29 @@ def base_recipe(args: argparse.Namespace):
     recipe = override(recipe, args.set)
     if recipe.data.train_on_validation:
         raise InputError(f"--recipe: {recipe.name} trains on the validation split, by which trials are judged.")
+    if recipe.schedule.stage_epochs and (args.oracle == "hyperband" or args.max_epochs not in (None, recipe.epochs)):
+        raise InputError(
+            f"--recipe: the stages of {recipe.name}'s schedule add up to {recipe.epochs} epochs; expected trials of as "
+            "many (no --max-epochs, --oracle bayesian or random)."
+        )
     return recipe
 
 
-def keep_base(recipe, path: Path) -> None:
-    """Remember what is searched around, so that a search is not continued around something else."""
-    from tfcifar.recipe_json import load_json
-    from tfcifar.run_dir import write_text
+def keep_settings(recipe, oracle: str, max_epochs: int, seed: int, path: Path) -> None:
+    """Remember what is searched around and how, so that a search is not continued as another one."""
+    import json
 
-    if path.is_file() and load_json(path) != recipe:
-        raise InputError(f"--output: {path.parent} holds a search around another recipe; give another folder.")
-    write_text(path, recipe.to_json())
+    from tfcifar.run_dir import read_json, write_json
+
+    settings = {"recipe": json.loads(recipe.to_json()), "oracle": oracle, "max_epochs": max_epochs, "seed": seed}
+    before = read_json(path) if path.is_file() else settings
+    different = [name for name, value in settings.items() if before[name] != value]
+    if different:
+        raise InputError(
+            f"--output: {path.parent} holds another search; different: {', '.join(different)}. "
+            "Give the same options, or another folder."
+        )
+    write_json(path, settings)
 
 
 if __name__ == "__main__":

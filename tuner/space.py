@@ -33,8 +33,9 @@ def space_of(recipe: Recipe) -> HyperParameters:
     hp.Choice("crop_padding", [0, 2, 4])
     hp.Choice("cutout_size", [0, 4, 8, 12])
     hp.Float("color_jitter", 0.0, 0.4, step=0.1)
-    hp.Float("mixup_alpha", 0.0, 0.4, step=0.1)
-    hp.Float("label_smoothing", 0.0, 0.2, step=0.05)
+    if recipe.labels == "one_hot":  # integer labels cannot be mixed or smoothed
+        hp.Float("mixup_alpha", 0.0, 0.4, step=0.1)
+        hp.Float("label_smoothing", 0.0, 0.2, step=0.05)
     if own:
         hp.Choice("width", list(WIDTHS), default=1.0)
     return hp
@@ -63,7 +64,11 @@ def recipe_from(values: dict, recipe: Recipe, epochs: int | None = None) -> Reci
         recipe.augment,
         crop_padding=values["crop_padding"],
         cutout_size=values["cutout_size"],
-        **{each: round(values[each], 2) for each in ("color_jitter", "mixup_alpha", "label_smoothing")},
+        **{
+            each: round(values[each], 2)
+            for each in ("color_jitter", "mixup_alpha", "label_smoothing")
+            if each in values
+        },
     )
     epochs = epochs or recipe.epochs
     share = epochs / recipe.epochs  # what is counted in epochs shrinks with a trial that gets few of them

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from tfcifar.reporting.html import write_html
+from tfcifar.reporting.tables import in_markdown
 
 
 def test_pictures_are_inside_and_nothing_is_loaded_from_elsewhere(tmp_path):
@@ -24,3 +25,9 @@ def test_markup_in_the_name_of_a_class_is_shown(tmp_path):
     page = write_html(tmp_path / "report.md").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;: 3 mistakes" in page
+
+
+def test_a_name_with_characters_of_markdown_is_shown_as_it_is(tmp_path):
+    name = "a|b *c* _d_ [e](f) `g` \\h"
+    (tmp_path / "report.md").write_text(f"# R\n\n| class | n |\n|---|---|\n| {in_markdown(name)} | 1 |\n")
+    assert f"<td>{name}</td>" in write_html(tmp_path / "report.md").read_text()

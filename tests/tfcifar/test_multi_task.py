@@ -29,12 +29,18 @@ def test_labels_of_groups_are_those_of_classes_added_up():
     np.testing.assert_allclose(np.array([[0.2, 0.3, 0.5], [0, 1, 0]]) @ matrix, [[0.5, 0.5], [1, 0]])
 
 
+def test_names_with_blanks_stand_in_quotes():
+    _, matrix = parse_groups(("animal: 'polar bear' cat", "vehicle: truck"), ("cat", "polar bear", "truck"))
+    np.testing.assert_array_equal(matrix, [[1, 0], [1, 0], [0, 1]])
+
+
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
         (("animal: cat dog",), "each class in one group, found truck in 0"),
         (("animal: cat dog", "vehicle: truck cat"), "each class in one group, found cat in 2"),
         (("animal: cat dgo", "vehicle: truck"), "no such name: dgo. Did you mean dog"),
+        (("animal: 'cat dog", "vehicle: truck"), "no closing quotation in"),
         (("cat dog", "vehicle: truck"), "expected 'name: class class ...', received 'cat dog'"),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.augment_config import Augment
 from tests.integration.commands import run
 from tfcifar.recipe_json import load_json
 from tfcifar.recipes import load
@@ -85,10 +86,31 @@ def test_an_interrupted_search_goes_on_with_the_same_trial(tmp_path, children):
     assert len(seen) == 6  # nothing is left to do
 
 
-def test_a_search_is_not_continued_around_another_recipe(tmp_path, children):
+@pytest.mark.parametrize(
+    ("other", "different"),
+    [
+        (("--set", "batch_size=50"), "recipe"),
+        (("--max-epochs", 2), "max_epochs"),
+        (("--oracle", "hyperband", "--seed", 1), "oracle, seed"),
+    ],
+)
+def test_a_search_is_not_continued_as_another_one(tmp_path, children, other, different):
     run("tuner.search", *SMALL, "--trials", 1, "--output", tmp_path / "search")
-    other = (*SMALL[:-1], "epochs=2", "--trials", 2, "--output", tmp_path / "search")
-    assert "holds a search around another recipe" in run("tuner.search", *other, expect=2).stderr
+    stderr = run("tuner.search", *SMALL, *other, "--trials", 2, "--output", tmp_path / "search", expect=2).stderr
+    assert f"holds another search; different: {different}." in stderr
+
+
+def test_stages_of_a_schedule_cannot_be_cut_short(tmp_path):
+    three = ("--recipe", "residual_three_stage", "--output", tmp_path)
+    assert "add up to 35 epochs" in run("tuner.search", *three, "--max-epochs", 2, expect=2).stderr
+    assert "add up to 35 epochs" in run("tuner.search", *three, "--oracle", "hyperband", expect=2).stderr
+
+
+def test_integer_labels_are_neither_mixed_nor_smoothed():
+    recipe = load("smoke").replace(labels="integer", augment=Augment())
+    values = {hp.name: hp.default for hp in space_of(recipe).space}
+    assert not {"mixup_alpha", "label_smoothing"} & set(values)
+    assert recipe_from(values, recipe).labels == "integer"
 
 
 def test_a_search_without_a_completed_trial_has_no_winner(tmp_path, children):

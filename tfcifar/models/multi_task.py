@@ -3,6 +3,7 @@
 Caruana 1997, "Multitask Learning" (doi:10.1023/A:1007379606734).
 """
 
+import shlex
 from collections.abc import Sequence
 
 import keras
@@ -35,7 +36,7 @@ def has_groups(model: keras.Model) -> bool:
 
 
 def parse_groups(groups: Sequence[str], class_names: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """The names of groups written as "animal: bird cat deer", and which class is in which.
+    """The names of groups written as "animal: bird cat 'polar bear'", and which class is in which.
 
     Returns:
         names and float32 [k, groups], 1 where the class is in the group: labels [n, k] times it are those of groups.
@@ -49,7 +50,7 @@ def parse_groups(groups: Sequence[str], class_names: Sequence[str]) -> tuple[lis
         if not colon or not name.strip():
             raise InputError(f"multi_task.groups: expected 'name: class class ...', received {group!r}.")
         names.append(name.strip())
-        for member in members.split():
+        for member in _words(members):
             if member not in class_names:
                 raise unknown(f"multi_task.groups: {name}", member, class_names)
             matrix[list(class_names).index(member), index] += 1
@@ -57,3 +58,11 @@ def parse_groups(groups: Sequence[str], class_names: Sequence[str]) -> tuple[lis
         if count != 1:
             raise InputError(f"multi_task.groups: expected each class in one group, found {class_name} in {count:.0f}.")
     return names, matrix
+
+
+def _words(text: str) -> list[str]:
+    """Separated by blanks, unless in quotes as in a shell."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise InputError(f"multi_task.groups: {str(error).lower()} in {text!r}.") from None

@@ -10,8 +10,6 @@ from tfcifar.reporting.comparisons import plot_differences
 from tfcifar.reporting.results import RESULTS, command_without_run, put_on_record
 from tfcifar.run_dir import read_json, write_csv, write_text
 
-NAME = "ablation"
-
 
 def write_ablation(results: list[GridRow], output: Path) -> str:
     """Write ablation.md, ablation.csv and ablation.png into `output`; return the text of the table.
@@ -76,17 +74,17 @@ def _line(row: dict) -> str:
     )
 
 
-def record_ablation(results: list[GridRow], output: Path, folder: Path = RESULTS) -> None:
-    """Copy the table and the figure to results/ablation/ and put the number of rows on record."""
-    target = folder / NAME
+def record_ablation(name: str, results: list[GridRow], output: Path, folder: Path = RESULTS) -> None:
+    """Copy the table and the figure to results/NAME/ and put the number of rows on record."""
+    target = folder / name
     target.mkdir(parents=True, exist_ok=True)
-    for name in ("ablation.md", "ablation.csv", "ablation.png"):
-        shutil.copyfile(output / name, target / name)
+    for file in ("ablation.md", "ablation.csv", "ablation.png"):
+        shutil.copyfile(output / file, target / file)
     environment = read_json(results[0].run_dirs[0].environment)
     put_on_record(
         [
             {
-                "name": NAME,
+                "name": name,
                 "metric": "rows",
                 "value": len(results),
                 "std": None,
@@ -97,7 +95,7 @@ def record_ablation(results: list[GridRow], output: Path, folder: Path = RESULTS
                 "seconds": round(sum(sum(each.seconds) for each in results)),
                 "hardware": environment["hardware"],
                 "commit": environment["commit"],
-                "details": f"results/{NAME}/",
+                "details": f"results/{name}/",
             }
         ],
         results=folder,

@@ -11,7 +11,7 @@ from tfcifar.evaluation.class_analysis import compare_classes, most_confused_pai
 from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting import figures
 from tfcifar.reporting.html import write_html
-from tfcifar.reporting.tables import duration
+from tfcifar.reporting.tables import duration, in_markdown
 from tfcifar.run_dir import RunDir, read_history, read_json, write_text, write_whole
 
 FIGURES_OF_A_RUN = {  # none that shows images: a report may be passed on
@@ -94,7 +94,7 @@ def _what_helped(runs: list[EvaluatedRun]) -> str:
 
 
 def _classes(run: EvaluatedRun, first: EvaluatedRun) -> str:
-    names = [row["name"] for row in run.metrics["per_class"]]
+    names = [in_markdown(row["name"]) for row in run.metrics["per_class"]]
     lines = [
         f"| class | {first.run_dir.name} | {run.run_dir.name} | difference | p, corrected | |",
         "|---|--:|--:|--:|--:|---|",
@@ -113,7 +113,7 @@ def _classes(run: EvaluatedRun, first: EvaluatedRun) -> str:
 def _section(run: EvaluatedRun, output: Path) -> list[str]:
     """One run: its confusions, curves and cost, with copies of its figures beside the report."""
     metrics, name = run.metrics, run.run_dir.name
-    class_names = [row["name"] for row in metrics["per_class"]]
+    class_names = [in_markdown(row["name"]) for row in metrics["per_class"]]
     pairs = [
         f"- {' and '.join(row['classes'])}: {row['mistakes']} mistakes, {row['share']:.0%} of all"
         for row in most_confused_pairs(metrics["confusion"], class_names)

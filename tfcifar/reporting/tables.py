@@ -1,5 +1,7 @@
 """Metrics as text for people."""
 
+import re
+
 # What the views of recipe.TTA_VIEWS are, in words.
 TTA_IN_WORDS = {
     "flip": "mean logits of two views, the image and its mirror image",
@@ -46,6 +48,11 @@ def explanation_table(rows: list[dict]) -> str:
 def _groups(groups: dict) -> str:
     accuracy = groups["accuracy"]
     return f"{' or '.join(groups['names'])}: {accuracy['head']:.2%} by the head, {accuracy['classes']:.2%} by classes"
+
+
+def in_markdown(name: str) -> str:
+    """A name of somebody's class or file such that Markdown shows it as it is."""
+    return re.sub(r"([\\`*_\[\]|])", r"\\\1", name)
 
 
 def duration(seconds: float) -> str:
