@@ -30,7 +30,7 @@ from pipelines.augment_geometry import (
     shift_move,
 )
 from pipelines.augment_mix import cutmix, mixup, smooth_labels
-from pipelines.augment_random import split, uniform
+from pipelines.augment_random import column, per_image, split, uniform
 from pipelines.errors import InputError
 from pipelines.randaugment import rand_augment
 
@@ -111,6 +111,16 @@ def augment_batch(images, labels, example_ids, epoch, seed, config):
 
 
 def _mix(images, labels, seed, config):
+    if not (config.mixup_alpha or config.cutmix_alpha):
+        return images, labels
+    mixed_images, mixed_labels = _mix_all(images, labels, seed, config)
+    if config.mix_probability == 1:
+        return mixed_images, mixed_labels
+    chosen = per_image(images, split(seed, 3)[2]) < config.mix_probability
+    return tf.where(column(chosen), mixed_images, images), tf.where(chosen[:, tf.newaxis], mixed_labels, labels)
+
+
+def _mix_all(images, labels, seed, config):
     choice_seed, mix_seed = split(seed, 2)
     if config.mixup_alpha and config.cutmix_alpha:
         return tf.cond(
@@ -120,6 +130,4 @@ def _mix(images, labels, seed, config):
         )
     if config.mixup_alpha:
         return mixup(images, labels, mix_seed, config.mixup_alpha)
-    if config.cutmix_alpha:
-        return cutmix(images, labels, mix_seed, config.cutmix_alpha)
-    return images, labels
+    return cutmix(images, labels, mix_seed, config.cutmix_alpha)

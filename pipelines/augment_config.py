@@ -19,6 +19,7 @@ BOUNDS = {
     "randaugment_magnitude": (0, 30),
     "mixup_alpha": (0, None),
     "cutmix_alpha": (0, None),
+    "mix_probability": (0, 1),
     "label_smoothing": (0, 1),
 }
 
@@ -44,6 +45,7 @@ class Augment:
     randaugment_magnitude: float = 9.0  # of 30, the ranges of torchvision's RandAugment
     mixup_alpha: float = 0.0  # of Beta(alpha, alpha)
     cutmix_alpha: float = 0.0  # both set: each batch draws one of the two with equal chance
+    mix_probability: float = 1.0  # of an image, to be mixed at all; the CutMix paper has 0.5 for CIFAR
     label_smoothing: float = 0.0  # probability mass spread evenly over the classes
 
     def __post_init__(self):

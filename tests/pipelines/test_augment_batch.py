@@ -100,6 +100,21 @@ def test_mixup_and_cutmix_share_the_batches_evenly(batch):
     assert 30 <= sum(cutmix) <= 70
 
 
+def test_a_share_of_the_images_is_mixed_as_all_are_and_the_rest_stays(batch):
+    images = batch[0]
+    runs = [augment(batch, (0, step), cutmix_alpha=1.0, mix_probability=0.25) for step in range(40)]
+    everything = [augment(batch, (0, step), cutmix_alpha=1.0) for step in range(40)]
+    mixed = 0
+    for (some, their_labels), (every, all_labels) in zip(runs, everything, strict=True):
+        for i in range(len(images)):
+            changed = not np.array_equal(some[i], images[i])
+            mixed += changed
+            np.testing.assert_array_equal(some[i], every[i] if changed else images[i])
+            if changed:
+                np.testing.assert_array_equal(their_labels[i], all_labels[i])
+    assert 0.15 < mixed / (40 * len(images)) < 0.35
+
+
 def test_xla_draws_the_same_numbers(batch):
     images, labels, ids = batch
     # All but rotation and RandAugment, which XLA cannot compile.
