@@ -71,4 +71,4 @@ def test_an_unknown_row_and_a_recipe_without_a_grid_are_named():
     stderr = run("tfcifar.ablation", "--level", 2, "--rows", "+ Cutmix", expect=2).stderr
     assert "--rows: no such name: + Cutmix. Did you mean + CutMix?" in stderr
     stderr = run("tfcifar.ablation", "--recipe", "smoke", expect=2).stderr
-    assert "expected one with an ablation grid (level_1, level_2), received smoke" in stderr
+    assert "expected one with an ablation grid (level_1, level_2, level_3), received smoke" in stderr
