@@ -80,8 +80,8 @@ def make_splits(
 
 
 def open_test_split(source: Source) -> tuple[Examples, str]:
-    """Read the test split: (examples, checksum). Only `tfcifar.evaluate` and the export verification call this,
-    and record that they did.
+    """Read the test split: (examples, checksum). Nothing calls this but
+    `tfcifar.evaluation.openings`, which puts each opening on record.
 
     It is the source's own test part, or else the TEST_FRACTION that `make_splits` never lets into train or
     validation. No argument of `make_splits` changes it.

@@ -15,11 +15,13 @@ SOURCES = [
 ]
 
 
-def test_only_evaluation_opens_the_test_split():
+def test_the_test_split_is_opened_on_the_record_alone_and_by_what_judges_a_run():
     callers = {path.name for path in SOURCES if re.search(r"\b(open_test_split|load_test)\(", path.read_text())}
-    assert callers == {"splits.py", "evaluate_run.py"} | {
+    assert callers == {"splits.py", "openings.py"} | {
         path.name for path in SOURCES if "def load_test" in path.read_text()
     }
+    judges = {path.name for path in SOURCES if re.search(r"\bopen_test_on_record\(", path.read_text())}
+    assert judges == {"openings.py", "evaluate_run.py"}
 
 
 def test_nothing_unpickles_but_the_reader_of_official_batches():

@@ -1,19 +1,17 @@
 """Judge a trained run on the test split, once for each choice of views and on the record."""
 
 import dataclasses
-import hashlib
-import json
-from datetime import UTC, datetime
 
 import keras
 import numpy as np
 
 from pipelines.datasets import EVAL_BATCH_SIZE, steps_per_epoch
 from pipelines.errors import unknown
-from pipelines.splits import Splits, open_test_split
+from pipelines.splits import Splits
 from tfcifar.evaluation.calibration import reliability_bins
 from tfcifar.evaluation.compute import training_pflop
 from tfcifar.evaluation.metrics import classification_metrics, softmax
+from tfcifar.evaluation.openings import model_digest, open_test_on_record
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models import MODELS, build_model
 from tfcifar.models.complexity import count_macs
@@ -54,7 +52,7 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
     check_same_data(run_dir, splits)
     heads = load_model(run_dir.model, all_heads=True)
     model = classifier_of(heads)
-    digest = hashlib.sha256(run_dir.model.read_bytes()).hexdigest()
+    digest = model_digest(run_dir)
 
     predictions = _recorded_predictions(run_dir, digest)
     if predictions is not None and data.train_on_validation:  # from before such runs went without
@@ -148,9 +146,8 @@ def _open_test_and_predict(
     recorded: dict,
 ) -> dict:
     """Open the test split, on the record, and write predictions.npz; plain logits in `recorded` stay as they are."""
-    test, checksum = open_test_split(splits.source)
+    test, _ = open_test_on_record(run_dir, splits.source, digest, views, "evaluation")
     model = classifier_of(heads)
-    _record_opening(run_dir, digest, checksum, views)
     examples = {"test": test}
     if not trained_on_validation:
         examples["validation"] = splits.validation
@@ -181,17 +178,6 @@ def _recorded_predictions(run_dir: RunDir, digest: str) -> dict | None:
     with np.load(run_dir.predictions, allow_pickle=False) as file:
         predictions = {name: file[name] for name in file.files}
     return predictions if str(predictions["model"]) == digest else None
-
-
-def _record_opening(run_dir: RunDir, digest: str, test_checksum: str, views: str) -> None:
-    opening = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model_sha256": digest,
-        "test": test_checksum,
-        "views": views,
-    }
-    with run_dir.test_openings.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(opening) + "\n")
 
 
 def _plot_mistakes(run_dir: RunDir, predictions: dict, images, class_names) -> None:

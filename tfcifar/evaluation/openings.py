@@ -1,0 +1,35 @@
+"""Opening the test split, on the record: the one way to its images for whatever judges a run."""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+
+from pipelines.sources import Examples, Source
+from pipelines.splits import open_test_split
+from tfcifar.run_dir import RunDir
+
+
+def model_digest(run_dir: RunDir) -> str:
+    """The SHA-256 of model.keras, in hexadecimal digits: which model a prediction or an opening belongs to."""
+    return hashlib.sha256(run_dir.model.read_bytes()).hexdigest()
+
+
+def open_test_on_record(run_dir: RunDir, source: Source, digest: str, views: str, purpose: str) -> tuple[Examples, str]:
+    """The test split of `source` and its checksum; the opening becomes a line of the run's test_openings.jsonl.
+
+    Args:
+        digest: of the model that is to be judged, see `model_digest`.
+        views: of test-time augmentation, of TTA_VIEWS.
+        purpose: what for, "evaluation" or "robustness".
+    """
+    test, checksum = open_test_split(source)
+    opening = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model_sha256": digest,
+        "test": checksum,
+        "views": views,
+        "purpose": purpose,
+    }
+    with run_dir.test_openings.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(opening) + "\n")
+    return test, checksum
