@@ -28,6 +28,7 @@ class RunDir:
         self.validation = self.path / "validation.npz"
         self.figures = self.path / "figures"
         self.explanations = self.path / "explain"
+        self.robustness = self.path / "robustness"
 
     @classmethod
     def existing(cls, path: str | Path) -> "RunDir":

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, bootstrap
 
 SIGNIFICANCE_LEVEL = 0.05
 
@@ -132,6 +132,39 @@ def compare_over_seeds(correct_a: np.ndarray, correct_b: np.ndarray, samples: in
     low, high = np.quantile(differences, [0.025, 0.975])
     return {
         "difference": float(correct_a.mean() - correct_b.mean()),
+        "interval95": [float(low), float(high)],
+        "verdict": "significant" if low > 0 or high < 0 else "not significant",
+    }
+
+
+def compare_shares(share_a: np.ndarray, share_b: np.ndarray, samples: int = 2000, seed: int = 0) -> dict:
+    """Model a against model b, judged several times on each of the same examples (under each corruption, say).
+
+    The examples are resampled, each with all of its judgements: these are not independent of each other.
+
+    Args:
+        share_a, share_b: float [n], how often each model is right on each example, 0..1.
+        samples: number of resampled test sets.
+        seed: fixes the resampling.
+
+    Returns:
+        `difference` (mean of a minus mean of b), `interval95` [low, high] (percentiles) and `verdict`: "significant"
+        if the interval leaves out 0, else "not significant". The spread over training seeds is not in it.
+
+    Raises:
+        ValueError: if the arguments are not of one shape [n], n > 1.
+
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+    """
+    a, b = np.asarray(share_a, np.float64), np.asarray(share_b, np.float64)
+    if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
+        raise ValueError(
+            f"share_a, share_b: expected two shapes [n], n > 1. Received: {list(a.shape)} and {list(b.shape)}"
+        )
+    found = bootstrap((a - b,), np.mean, n_resamples=samples, batch=100, method="percentile", rng=seed)
+    low, high = found.confidence_interval
+    return {
+        "difference": float(np.mean(a - b)),
         "interval95": [float(low), float(high)],
         "verdict": "significant" if low > 0 or high < 0 else "not significant",
     }
