@@ -43,6 +43,7 @@ def operations(labels, example_ids):
         "random_erasing": lambda images, seed: aug.random_erasing(images, seed, probability=0.5),
         "cutout": lambda images, seed: aug.cutout(images, seed, size=8),
         "rand_augment": lambda images, seed: aug.rand_augment(images, seed, num_layers=2, magnitude=9.0),
+        "augmix": lambda images, seed: aug.augmix(images, seed, chains=3, severity=3.0),
         "mixup": lambda images, seed: aug.mixup(images, labels, seed, alpha=0.2),
         "cutmix": lambda images, seed: aug.cutmix(images, labels, seed, alpha=1.0),
         "flip, crop, cutout, smoothing": lambda images, seed: aug.augment_batch(
@@ -66,6 +67,7 @@ def keras_layers(size, labels):
         ),
         "random_erasing": keras.layers.RandomErasing(factor=(0.5, 0.5), scale=(0.02, 0.4)),
         "rand_augment": keras.layers.RandAugment(num_ops=2, factor=0.3),
+        "augmix": keras.layers.AugMix(num_chains=3, factor=0.3, all_ops=False),
         "mixup": keras.layers.MixUp(alpha=0.2),
         "cutmix": keras.layers.CutMix(factor=1.0),
     }

@@ -27,6 +27,7 @@ SETS = {
     "mixup": Augment(flip="random", crop_padding=4, mixup_alpha=0.2),
     "cutmix": Augment(flip="random", crop_padding=4, cutmix_alpha=1.0),
     "rand_augment": Augment(flip="random", crop_padding=4, randaugment_layers=2),
+    "augmix": Augment(flip="random", crop_padding=4, augmix_chains=3),
 }
 HEADER = """# Speed of the input chain
 
@@ -41,14 +42,15 @@ the two speeds of one round, with the smallest and the largest. "Times the consu
 """
 FOOTER = """
 - Sets: `fast` is alternating flip, crop with 2 pixels of padding, label smoothing 0.2. `level_2` is random flip,
-  crop 4, Random Erasing 0.25, smoothing 0.1. Mixup (alpha 0.2), CutMix (alpha 1) and RandAugment (2 layers) come with
-  random flip and crop 4.
+  crop 4, Random Erasing 0.25, smoothing 0.1. Mixup (alpha 0.2), CutMix (alpha 1), RandAugment (2 layers) and AugMix
+  (3 chains) come with random flip and crop 4.
 - The peers (`benchmarks/peer_torch_data.py`) are map-style `Dataset`s that augment image by image, each behind a
   `DataLoader` with one persistent worker per core ({cores}); without torchvision. "DataLoader" does to a tensor what
   torchvision's transforms do. "Tuned" pads all images before the clock starts and works on NumPy slices of bytes.
 - Flip, crop, Cutout and smoothing are the same operations on both sides. Random Erasing draws again where this project
   trims the rectangle. Mixup and CutMix draw one share per batch in the collate function, as torchvision does; this
-  project draws one per image. RandAugment has no peer without torchvision: its cells are empty.
+  project draws one per image. RandAugment and AugMix have no peer without torchvision: their
+  cells are empty.
 - Both give float32 images in 0..255 and soft labels; PyTorch's have the channels first. Neither is normalized here.
 """
 

@@ -33,7 +33,7 @@ GRAY = 127.5  # what Cutout paints, as in pipelines.augment_erase
 
 
 def has_equivalent(augment: Augment) -> bool:
-    """Whether all that `augment` asks for exists here; RandAugment, without torchvision, does not."""
+    """Whether all that `augment` asks for exists here; RandAugment and AugMix, without torchvision, do not."""
     defaults = Augment()
     asked = {
         field.name

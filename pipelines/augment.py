@@ -4,12 +4,13 @@ Each operation is one function, importable from here:
 
     random_flip alternating_flip crop_translate shift rotate    where the pixels go
     color_jitter rand_augment                                   what values they have
+    augmix                                                      an image and altered copies of it, mixed
     cutout random_erasing                                       which are lost
     mixup cutmix smooth_labels                                  two images, soft labels
 
 Images are float32 [b, h, w, c] in [0, 255], before normalization; h, w and c are static. Everything runs in
-`tf.function` and in `tf.data`; all but `rotate` and `rand_augment` also under XLA (`jit_compile=True`), with the
-same draws.
+`tf.function` and in `tf.data`; all but `rotate`, `augmix` and `rand_augment` also under XLA (`jit_compile=True`), with
+the same draws.
 """
 
 import tensorflow as tf
@@ -31,6 +32,7 @@ from pipelines.augment_geometry import (
 )
 from pipelines.augment_mix import cutmix, mixup, smooth_labels
 from pipelines.augment_random import column, per_image, split, uniform
+from pipelines.augmix import augmix
 from pipelines.errors import InputError
 from pipelines.randaugment import rand_augment
 
@@ -38,6 +40,7 @@ __all__ = [
     "Augment",
     "alternating_flip",
     "augment_batch",
+    "augmix",
     "color_jitter",
     "crop_translate",
     "cutmix",
@@ -53,7 +56,7 @@ __all__ = [
 
 
 def augment_batch(images, labels, example_ids, epoch, seed, config):
-    """Applies what `config` asks for, in this order: geometry, flip, values, holes, mixing, smoothing.
+    """Applies what `config` asks for, in this order: geometry, flip, AugMix, values, holes, mixing, smoothing.
 
     Each operation has its own seed, so that switching one on leaves the draws of the others as they were.
 
@@ -77,7 +80,7 @@ def augment_batch(images, labels, example_ids, epoch, seed, config):
         images = tf.cast(images, tf.float32)
     if labels.shape.rank != 2:
         raise InputError(f"labels: expected one-hot rows [batch, classes], received shape {labels.shape}.")
-    seeds = split(seed, 9)
+    seeds = split(seed, 10)  # one more leaves those before it as they are
 
     moves = []  # done together at the price of one, and on bytes where they come as bytes: a quarter of the memory
     if config.crop_padding:
@@ -94,6 +97,8 @@ def augment_batch(images, labels, example_ids, epoch, seed, config):
         moves.append(alternating_flip_move(images, example_ids, epoch, run_seed))
     images = tf.cast(move(images, *moves), tf.float32)
 
+    if config.augmix_chains:
+        images = augmix(images, seeds[9], config.augmix_chains, config.augmix_severity)
     if config.randaugment_layers:
         images = rand_augment(images, seeds[4], config.randaugment_layers, config.randaugment_magnitude)
     if config.color_jitter:

@@ -17,6 +17,8 @@ BOUNDS = {
     "cutout_size": (0, None),
     "randaugment_layers": (0, None),
     "randaugment_magnitude": (0, 30),
+    "augmix_chains": (0, None),
+    "augmix_severity": (0, 10),
     "mixup_alpha": (0, None),
     "cutmix_alpha": (0, None),
     "mix_probability": (0, 1),
@@ -43,6 +45,8 @@ class Augment:
     cutout_size: int = 0  # pixels, side of the square
     randaugment_layers: int = 0  # operations per image
     randaugment_magnitude: float = 9.0  # of 30, the ranges of torchvision's RandAugment
+    augmix_chains: int = 0  # mixed per image; 3 in the paper
+    augmix_severity: float = 3.0  # of 10; each operation draws a level up to it
     mixup_alpha: float = 0.0  # of Beta(alpha, alpha)
     cutmix_alpha: float = 0.0  # both set: each batch draws one of the two with equal chance
     mix_probability: float = 1.0  # of an image, to be mixed at all; the CutMix paper has 0.5 for CIFAR

@@ -53,10 +53,26 @@ def _layer(images, seed, level):
     operation_seed, sign_seed = split(seed, 2)
     drawn = per_image_integer(images, operation_seed, 0, len(OPERATIONS) - 1)
     signs = tf.where(per_image(images, sign_seed) < 0.5, -1.0, 1.0)
-    places = tf.dynamic_partition(tf.range(tf.shape(images)[0]), drawn, len(OPERATIONS))
+    return apply_drawn(images, drawn, level * signs, level, OPERATIONS)
+
+
+def apply_drawn(images, drawn, signed, level, operations):
+    """Each image after the one of `operations` that it drew.
+
+    Args:
+        images: float32 [b, h, w, c].
+        drawn: int32 [b], places in `operations`.
+        signed: float32 [b], for each image the level with its direction, in [-1, 1].
+        level: float that all images have in common, for operations without a direction; None if there is none.
+        operations: dict of functions (images [n, h, w, c], signed [n], level) -> images of that shape.
+
+    Returns:
+        float32 [b, h, w, c].
+    """
+    places = tf.dynamic_partition(tf.range(tf.shape(images)[0]), drawn, len(operations))
     parts = [
-        operation(tf.gather(images, place), level * tf.gather(signs, place), level)
-        for operation, place in zip(OPERATIONS.values(), places, strict=True)
+        operation(tf.gather(images, place), tf.gather(signed, place), level)
+        for operation, place in zip(operations.values(), places, strict=True)
     ]
     return tf.ensure_shape(tf.dynamic_stitch(places, parts), images.shape)
 
@@ -80,8 +96,10 @@ def autocontrast(images, signed, level):
 def equalize(images, signed, level):
     """Flattens the histogram of each channel of each image, with Pillow's rounding (ImageOps.equalize)."""
     _, height, width, channels = images.shape
-    values = tf.clip_by_value(tf.cast(tf.round(images), tf.int32), 0, 255)
-    flat = tf.reshape(tf.transpose(values, [0, 3, 1, 2]), [-1, height * width])
+    # Transposed as floats: oneDNN does not transpose integers on every CPU, and complains on stderr.
+    planes = tf.transpose(images, [0, 3, 1, 2])
+    values = tf.clip_by_value(tf.cast(tf.round(planes), tf.int32), 0, 255)
+    flat = tf.reshape(values, [-1, height * width])
     # One histogram per channel and image: channel i counts in its own 256 bins, from 256 * i.
     count = tf.shape(flat)[0]
     bins = flat + 256 * tf.range(count)[:, tf.newaxis]
@@ -90,8 +108,8 @@ def equalize(images, signed, level):
     step = ((height * width - highest) // 255)[:, tf.newaxis]
     table = (tf.cumsum(histogram, axis=1, exclusive=True) + step // 2) // tf.maximum(step, 1)
     table = tf.where(step > 0, tf.minimum(table, 255), tf.range(256))
-    equalized = tf.reshape(tf.gather(table, flat, batch_dims=1), [-1, channels, height, width])
-    return tf.cast(tf.transpose(equalized, [0, 2, 3, 1]), tf.float32)
+    equalized = tf.cast(tf.gather(table, flat, batch_dims=1), tf.float32)
+    return tf.transpose(tf.reshape(equalized, [-1, channels, height, width]), [0, 2, 3, 1])
 
 
 def shear_x(images, signed, level):

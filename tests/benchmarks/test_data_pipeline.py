@@ -158,4 +158,4 @@ def test_peer_mixes_images_and_labels_by_the_same_share(peer, setting):
 
 def test_peer_knows_what_it_has_no_equivalent_of(peer):
     found = {name for name, augment in data_pipeline.SETS.items() if not peer.has_equivalent(augment)}
-    assert found == {"rand_augment"}
+    assert found == {"rand_augment", "augmix"}

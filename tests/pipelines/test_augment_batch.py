@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from pipelines import augment as aug
 from pipelines.augment_config import Augment
+from pipelines.augment_random import split
 from pipelines.errors import InputError
 
 SEED = (7, 3)
@@ -19,6 +20,7 @@ EVERYTHING = {
     "crop_padding": 4,
     "shift_fraction": 0.1,
     "rotation_degrees": 15,
+    "augmix_chains": 3,
     "randaugment_layers": 2,
     "color_jitter": 0.4,
     "erasing_probability": 0.5,
@@ -86,6 +88,10 @@ def test_one_more_operation_leaves_the_draws_of_the_others(batch):
     crop, _ = augment(batch, crop_padding=4)
     for both, one in zip(crop_then_flip, crop, strict=True):
         assert np.array_equal(both, one) or np.array_equal(both, one[:, ::-1])
+    # Each operation's seed is the one that it had before there were more operations: recorded runs stay what they are.
+    seed = tf.constant(SEED, tf.int64)
+    for count in (9, 10):
+        np.testing.assert_array_equal(crop, aug.crop_translate(batch[0], split(seed, count)[0], padding=4))
 
 
 def test_mixup_and_cutmix_share_the_batches_evenly(batch):
@@ -117,8 +123,9 @@ def test_a_share_of_the_images_is_mixed_as_all_are_and_the_rest_stays(batch):
 
 def test_xla_draws_the_same_numbers(batch):
     images, labels, ids = batch
-    # All but rotation and RandAugment, which XLA cannot compile.
-    config = Augment(**{k: v for k, v in EVERYTHING.items() if k not in ("rotation_degrees", "randaugment_layers")})
+    # All but rotation, AugMix and RandAugment, which XLA cannot compile.
+    without = ("rotation_degrees", "augmix_chains", "randaugment_layers")
+    config = Augment(**{name: value for name, value in EVERYTHING.items() if name not in without})
 
     def run(seed):
         return aug.augment_batch(images, labels, ids, 0, seed, config)
@@ -136,6 +143,8 @@ def test_xla_draws_the_same_numbers(batch):
         ("cutout_size", True, "augment.cutout_size: expected a whole number"),
         ("erasing_probability", 1.5, "augment.erasing_probability: expected a number from 0 to 1, received 1.5."),
         ("randaugment_magnitude", 31, "augment.randaugment_magnitude: expected a number from 0 to 30"),
+        ("augmix_chains", 2.0, "augment.augmix_chains: expected a whole number of 0 or more, received 2.0."),
+        ("augmix_severity", 11, "augment.augmix_severity: expected a number from 0 to 10, received 11."),
         ("mixup_alpha", float("nan"), "augment.mixup_alpha: expected a number of 0 or more, received nan."),
         ("cutmix_alpha", "1", "augment.cutmix_alpha: expected a number of 0 or more, received '1'."),
         ("flip", "randon", "augment.flip: no such name: randon. Did you mean random?"),
