@@ -1,12 +1,13 @@
 """A small grid on generated images: trained, judged on the validation split, resumed, written."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
 
 from tests.integration.commands import run
-from tfcifar.recipes import level_2, load_grid
+from tfcifar.recipes import level_2, load, load_grid
 
 SMALL = ("--set", "data.dataset=synthetic", "--set", "epochs=1", "--set", "model.widths=4,4,4", "--rows", "none",
          "+ flip and crop")  # fmt: skip
@@ -71,4 +72,12 @@ def test_an_unknown_row_and_a_recipe_without_a_grid_are_named():
     stderr = run("tfcifar.ablation", "--level", 2, "--rows", "+ Cutmix", expect=2).stderr
     assert "--rows: no such name: + Cutmix. Did you mean + CutMix?" in stderr
     stderr = run("tfcifar.ablation", "--recipe", "smoke", expect=2).stderr
-    assert "expected one with an ablation grid (level_1, level_2, level_3), received smoke" in stderr
+    assert "expected one with an ablation grid (level_1, level_2, level_3, robust_cnn), received smoke" in stderr
+
+
+def test_the_robust_grid_differs_in_augmix_alone():
+    standard, mixed = load_grid("robust_cnn").values()
+    assert mixed.augment == dataclasses.replace(standard.augment, augmix_chains=3)
+    assert mixed.replace(augment=standard.augment, name=standard.name) == standard
+    assert load("robust_cnn").replace(name=mixed.name) == mixed
+    assert not standard.data.train_on_validation
