@@ -135,10 +135,12 @@ def test_an_interrupted_command_goes_on_and_a_changed_model_is_judged_anew(judge
     assert corrupted[4:] == [("saturate", 1), ("saturate", 1), ("saturate", 5)]
     assert scores(copy) == scores(runs[0])
 
+    shutil.copyfile(runs[0].robustness / "attacks.csv", copy.robustness / "attacks.csv")
+    assert "under attack" in write_robustness([copy], tmp_path / "out")
     shutil.copyfile(untouched[1].model, copy.model)
     with pytest.raises(InputError, match=r"the model of .*a_1 has changed since it was judged"):
         write_robustness([copy, runs[1]], tmp_path / "out")
-    run(*arguments)
+    assert "under attack" not in run(*arguments).stdout
     assert len(corrupted) == 7 + 6
 
 

@@ -53,7 +53,8 @@ def write_robustness(run_dirs: list[RunDir], output: Path, split: str = "test") 
                 f"robustness: {name} and {run_dirs[0].name} were judged on other images or corruptions; "
                 "run python -m tfcifar.robustness with both of them."
             )
-    parts = [_table(run_dirs, scores, split)]
+    kept = {run_dir.name: _predictions(run_dir, split, scores[run_dir.name]) for run_dir in run_dirs}
+    parts = [_table(run_dirs, scores, kept, split)]
     figures = _plot(scores, output)
     attacks = _attacks(run_dirs, split)
     if attacks:
@@ -82,13 +83,13 @@ def _place(row: dict) -> tuple:
     return row["corruption"], row["severity"], row["images"]
 
 
-def _table(run_dirs: list[RunDir], scores: dict[str, list[dict]], split: str) -> str:
+def _table(run_dirs: list[RunDir], scores: dict[str, list[dict]], kept: dict[str, Predictions], split: str) -> str:
     reference = scores[run_dirs[0].name]
     several = len(run_dirs) > 1 and any(name in STANDARD for name in corruptions_of(reference))
     heads = ["run", "clean", "corrupted", "error", "ECE clean, corrupted", "NLL clean, corrupted", "extra"]
     if several:
         heads += ["mCE", "difference (points)", "95% interval", ""]
-        shares = [_shares(run_dir, split, scores[run_dir.name]) for run_dir in run_dirs]
+        shares = [share_correct(kept[run_dir.name], scores[run_dir.name]) for run_dir in run_dirs]
     lines, trained_on = [], False
     for i, run_dir in enumerate(run_dirs):
         row, mark = summarize(scores[run_dir.name], reference), ""
@@ -122,14 +123,15 @@ def _against(share: np.ndarray, reference: np.ndarray) -> tuple[str, str, str]:
     return f"{100 * found['difference']:+.2f}", f"{low:+.2f} to {high:+.2f}", found["verdict"]
 
 
-def _shares(run_dir: RunDir, split: str, rows: list[dict]) -> np.ndarray:
+def _predictions(run_dir: RunDir, split: str, rows: list[dict]) -> Predictions:
+    """Those that `rows` were made from."""
     predictions = Predictions(run_dir, split, model_digest(run_dir))
     if not all(predictions.has(row["corruption"], row["severity"], row["images"]) for row in rows):
         raise InputError(
             f"robustness: the model of {run_dir.path} has changed since it was judged; "
             f"run python -m tfcifar.robustness {run_dir.path} --split {split}."
         )
-    return share_correct(predictions, rows)
+    return predictions
 
 
 def _severities(rows: list[dict]) -> list[int]:
@@ -175,9 +177,14 @@ def _by_corruption(scores: dict[str, list[dict]]) -> str:
 
 
 def _attacks(run_dirs: list[RunDir], split: str) -> list[dict]:
-    """The rows of attacks.csv of the runs that have one."""
-    paths = [file_of(run_dir, split, "attacks.csv") for run_dir in run_dirs]
-    return [row for path in paths if path.is_file() for row in read_rows(path)]
+    """The rows of attacks.csv of the runs that have one, of the model that they hold now."""
+    rows = []
+    for run_dir in run_dirs:
+        path = file_of(run_dir, split, "attacks.csv")
+        if path.is_file():
+            digest = model_digest(run_dir)
+            rows += [row for row in read_rows(path) if row["model_sha256"] == digest]
+    return rows
 
 
 def _attack_table(rows: list[dict]) -> str:

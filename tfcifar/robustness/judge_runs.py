@@ -80,8 +80,8 @@ def judge_runs(
         if attacked:
             count = min(attacked, each.images(limit))
             images, labels = examples.images[each.ids[:count]], each.labels[:count]
-            rows = [{"run": each.run_dir.name, "split": split, "images": len(images), **row}
-                    for row in attack_rows(models[each], images, labels, each.run_dir.name)]  # fmt: skip
+            about = {"run": each.run_dir.name, "model_sha256": each.digest, "split": split, "images": count}
+            rows = [about | row for row in attack_rows(models[each], images, labels, each.run_dir.name)]
             write_csv(file_of(each.run_dir, split, "attacks.csv"), rows)
 
 
