@@ -29,6 +29,7 @@ class RunDir:
         self.figures = self.path / "figures"
         self.explanations = self.path / "explain"
         self.robustness = self.path / "robustness"
+        self.uncertainty = self.path / "uncertainty"
 
     @classmethod
     def existing(cls, path: str | Path) -> "RunDir":

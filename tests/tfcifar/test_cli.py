@@ -21,7 +21,8 @@ def imported_by(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["train", "evaluate", "predict", "report", "ablation", "architecture", "explain.__main__"]
+    "module",
+    ["train", "evaluate", "predict", "report", "ablation", "architecture", "explain.__main__", "uncertainty.__main__"],
 )
 def test_help_imports_nothing_heavy(module):
     imported = imported_by(f"from tfcifar.{module} import main; main(['--help'])")

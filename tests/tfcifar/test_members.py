@@ -53,6 +53,14 @@ def test_runs_that_do_not_go_together_are_refused(tmp_path, other, views, messag
         load_members(paths, views)
 
 
+def test_where_nothing_is_chosen_runs_may_have_been_trained_on_the_validation_images(tmp_path):
+    paths = [write_run(tmp_path / "a"), write_run(tmp_path / "bb", validation=False)]
+    members = load_members(paths, need_validation=False)
+    assert members.test_logits.shape == (2, 6, 3)
+    assert members.validation_logits is None
+    assert load_members(paths[:1], need_validation=False).validation_logits.shape == (1, 4, 3)
+
+
 def test_a_run_that_is_not_evaluated_is_refused_with_the_command(tmp_path):
     path = write_run(tmp_path / "a")
     (path / "predictions.npz").unlink()

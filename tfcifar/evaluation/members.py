@@ -11,22 +11,27 @@ from tfcifar.run_dir import RunDir, read_json
 
 @dataclass(frozen=True)
 class Members:
-    """Logits float32 [members, n, k] and labels int [n] of each split; the same images for all members."""
+    """Logits float32 [members, n, k] and labels int [n] of each split; the same images for all members.
+
+    Those of validation are None where a member was trained on these images.
+    """
 
     names: tuple[str, ...]
     class_names: tuple[str, ...]
-    validation_logits: np.ndarray
-    validation_labels: np.ndarray
+    validation_logits: np.ndarray | None
+    validation_labels: np.ndarray | None
     test_logits: np.ndarray
     test_labels: np.ndarray
 
 
-def load_members(paths: list[Path], views: str = "none") -> Members:
+def load_members(paths: list[Path], views: str = "none", need_validation: bool = True) -> Members:
     """Read the predictions of evaluated runs.
 
     Args:
         paths: run directories, at least one, of different names.
         views: test-time views, a key of `tfcifar.evaluation.tta.VIEWS`, that all runs were evaluated with.
+        need_validation: False where nothing is chosen or weighed: runs that were trained on the validation images will
+            do.
 
     Raises:
         InputError: a run is not evaluated, or not with `views`; it was trained on the validation images, by which
@@ -36,23 +41,24 @@ def load_members(paths: list[Path], views: str = "none") -> Members:
     names = tuple(run_dir.name for run_dir in run_dirs)
     if len(set(names)) < len(names):
         raise InputError(f"members: expected run directories of different names, received {', '.join(names)}.")
-    loaded = [_predictions(run_dir, views) for run_dir in run_dirs]
+    loaded = [_predictions(run_dir, views, need_validation) for run_dir in run_dirs]
     suffix = "" if views == "none" else "_tta"
+    has_validation = all("validation_logits" in each for each in loaded)
     for name, each in zip(names, loaded, strict=True):
-        for split in ("validation", "test"):
+        for split in ("validation", "test") if has_validation else ("test",):
             if not np.array_equal(each[f"{split}_labels"], loaded[0][f"{split}_labels"]):
                 raise InputError(f"members: {name} and {names[0]} were judged on other {split} images.")
     return Members(
         names,
         tuple(row["name"] for row in read_json(run_dirs[0].metrics)["per_class"]),
-        np.stack([each[f"validation_logits{suffix}"] for each in loaded]),
-        loaded[0]["validation_labels"],
+        np.stack([each[f"validation_logits{suffix}"] for each in loaded]) if has_validation else None,
+        loaded[0]["validation_labels"] if has_validation else None,
         np.stack([each[f"test_logits{suffix}"] for each in loaded]),
         loaded[0]["test_labels"],
     )
 
 
-def _predictions(run_dir: RunDir, views: str) -> dict[str, np.ndarray]:
+def _predictions(run_dir: RunDir, views: str, need_validation: bool) -> dict[str, np.ndarray]:
     tta = "" if views == "none" else f" --tta {views}"
     if not run_dir.predictions.is_file():
         raise InputError(
@@ -60,7 +66,7 @@ def _predictions(run_dir: RunDir, views: str) -> dict[str, np.ndarray]:
         )
     with np.load(run_dir.predictions, allow_pickle=False) as file:
         predictions = {name: file[name] for name in file.files}
-    if "validation_logits" not in predictions:
+    if need_validation and "validation_logits" not in predictions:
         raise InputError(
             f"members: {run_dir.path} was trained on the validation images, by which members are chosen and weighed; "
             "expected a run that was not (data.train_on_validation off)."
