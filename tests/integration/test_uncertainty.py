@@ -17,6 +17,7 @@ from tfcifar.reporting.uncertainty_report import write_uncertainty
 from tfcifar.run_dir import RunDir, read_json, write_json, write_text
 from tfcifar.runs import open_splits
 from tfcifar.uncertainty import DETECTORS, MEASURES, SINGLE_MEASURES, measure_run
+from tfcifar.uncertainty.outputs import load_outputs
 
 COMMAND = "tfcifar.uncertainty.__main__"
 FEW = ("--samples", 3, "--fitted", 300)
@@ -144,6 +145,7 @@ def test_a_run_without_dropout_is_told_what_to_do(tmp_path):
     lines = error_lines(run(COMMAND, run_dir.path, *FEW, expect=2))
     assert len(lines) == 1
     assert "expected dropout above 0, run was trained with rate 0; pass --dropout 0.2" in lines[0]
-    outputs = measure_run.measure_run(run_dir, samples=3, dropout=0.3, fitted=300)
-    assert outputs.settings["dropout"] == {"dropout": 0.3}
+    stdout = run(COMMAND, run_dir.path, *FEW, "--dropout", 0.3).stdout
+    assert "MC dropout of 3 passes at rate 0.3 in dropout (trained at 0)" in stdout
+    outputs = load_outputs(run_dir.uncertainty / "outputs_validation.npz")
     assert outputs.judged["validation"]["mc_dropout"].uncertainty["mutual_information"].max() > 0

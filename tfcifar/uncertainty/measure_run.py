@@ -20,7 +20,7 @@ from tfcifar.uncertainty import MC_DROPOUT, SINGLE
 from tfcifar.uncertainty.detectors import TrainingFeatures, fit_features, foreign_scores
 from tfcifar.uncertainty.features import features_and_logits, with_features
 from tfcifar.uncertainty.foreign_images import COUNT, GENERATED, OWN, folder_images, generated_images, image_files
-from tfcifar.uncertainty.mc_dropout import sample_probabilities, sampling_rates, with_active_dropout
+from tfcifar.uncertainty.mc_dropout import dropout_rates, sample_probabilities, sampling_rates, with_active_dropout
 from tfcifar.uncertainty.outputs import Outputs, judge, load_outputs, save_outputs
 
 
@@ -59,6 +59,7 @@ def measure_run(
         "dataset": splits.source.name,
         "split": split,
         "samples": samples,
+        "trained_dropout": dropout_rates(model),
         "dropout": sampling_rates(model, dropout, run_dir.name) if samples else {},
         "fitted": min(fitted or len(splits.train), len(splits.train)),
         "seed": seed,
