@@ -18,10 +18,10 @@ def plot_risk_coverage(sources: dict[str, dict], path: str | Path) -> None:
 
     Args:
         sources: by name `accuracy` and `measures`, of `score_sources`.
-        path: the PNG to write, 600 pixels wide for each source, 540 high.
+        path: the PNG to write, 600 pixels wide for each source, 660 high.
     """
     colors = _colors_of_measures(sources)
-    with new_figure(path, 5 * len(sources), 4.5) as figure:
+    with new_figure(path, 5 * len(sources), 5.5) as figure:
         axes = figure.subplots(1, len(sources), sharey=True, squeeze=False)[0]
         for ax, (name, source) in zip(axes, sources.items(), strict=True):
             for (measure, each), style in zip(source["measures"].items(), cycle(STYLES), strict=False):
@@ -29,7 +29,8 @@ def plot_risk_coverage(sources: dict[str, dict], path: str | Path) -> None:
                 ax.plot(*_curve(each), color=colors[measure], linestyle=style, label=label)
             ax.set(title=SOURCE_TITLES[name], xlabel="coverage: share of images not abstained from")
             _risk_axes(ax)
-            ax.legend(loc="upper left", fontsize=8.5)
+            # Below the panel: the curves of a poor model go anywhere.
+            ax.legend(loc="upper left", bbox_to_anchor=(0, -0.14), fontsize=9)
         axes[0].set_ylabel("risk: error rate among these")
 
 
@@ -60,10 +61,10 @@ def plot_deciles(sources: dict[str, dict], path: str | Path) -> None:
 
     Args:
         sources: as for `plot_risk_coverage`.
-        path: the PNG to write, 1080 pixels wide, 348 high for each source.
+        path: the PNG to write, 1080 pixels wide, 348 high for each source and 84 for the legend.
     """
     colors = _colors_of_measures(sources)
-    with new_figure(path, 9, 0.4 + 2.9 * len(sources)) as figure:
+    with new_figure(path, 9, 0.7 + 2.9 * len(sources)) as figure:
         axes = figure.subplots(len(sources), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
         for ax, (name, source) in zip(axes, sources.items(), strict=True):
             width = 0.8 / len(source["measures"])
@@ -74,7 +75,8 @@ def plot_deciles(sources: dict[str, dict], path: str | Path) -> None:
             ax.set(title=SOURCE_TITLES[name], ylabel="error rate", xticks=range(1, 11), xlim=(0.4, 10.6))
             ax.grid(axis="x", visible=False)
             ax.yaxis.set_major_formatter(PercentFormatter(1))
-            ax.legend(loc="upper left", fontsize=8.5)
+        handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
         axes[-1].set_xlabel("tenth of the images, from the most to the least certain")
 
 
