@@ -162,4 +162,5 @@ def _read(files: list[tuple[Path, int]], height: int, width: int) -> Examples:
     images = np.empty((len(files), height, width, 3), np.uint8)
     for index, (path, _) in enumerate(files):
         images[index] = fit_image(read_image(path), height, width)
-    return Examples(images, np.array([label for _, label in files], np.int64))
+    names = np.array(["/".join(path.parts[-3:]) for path, _ in files])  # part/class/file
+    return Examples(images, np.array([label for _, label in files], np.int64), names)

@@ -22,12 +22,14 @@ class Examples:
 
     images: uint8 [n, height, width, 3], RGB, 0..255.
     labels: int64 [n], class numbers from 0.
+    files: str [n], the file that each came from, for people; None where they have no files of their own.
 
     Raises InputError if dtype, rank or length differ from this.
     """
 
     images: np.ndarray
     labels: np.ndarray
+    files: np.ndarray | None = None
 
     def __post_init__(self):
         images, labels = self.images, self.labels
@@ -37,13 +39,30 @@ class Examples:
             raise InputError(
                 f"labels: expected int64 [{len(images)}], one per image, received {labels.dtype} {labels.shape}."
             )
+        if self.files is not None and self.files.shape != labels.shape:
+            raise InputError(f"files: expected [{len(images)}], one per image, received {self.files.shape}.")
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> "Examples":
         """A copy of the examples at `indices` (int64 [m]), in that order."""
-        return Examples(self.images[indices], self.labels[indices])
+        files = None if self.files is None else self.files[indices]
+        return Examples(self.images[indices], self.labels[indices], files)
+
+    def file_of(self, index: int) -> str:
+        """The file of one example; empty where there are none."""
+        return "" if self.files is None else str(self.files[index])
+
+
+def joined(first: Examples, second: Examples) -> Examples:
+    """`first` followed by `second`; their images are of one size."""
+    both_have_files = first.files is not None and second.files is not None
+    return Examples(
+        np.concatenate([first.images, second.images]),
+        np.concatenate([first.labels, second.labels]),
+        np.concatenate([first.files, second.files]) if both_have_files else None,
+    )
 
 
 @dataclass(frozen=True)

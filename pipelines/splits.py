@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.errors import InputError
-from pipelines.sources import Examples, Source, check_labels
+from pipelines.folds import fold_of
+from pipelines.sources import Examples, Source, check_labels, joined
 
 TEST_FRACTION = 0.15  # of the training part, where the source has no test part of its own
 TEST_SEED = 20090408  # a constant: no choice of split_seed may move an image into or out of the test split
@@ -19,8 +20,9 @@ TEST_SEED = 20090408  # a constant: no choice of split_seed may move an image in
 class Splits:
     """What training may see; the test split is not in here.
 
-    checksums: {"train": "sha256:...", "validation": "sha256:..."}, see `checksum`.
+    checksums: {"train": "sha256:...", "validation": "sha256:..."}, and "held_out" with folds; see `checksum`.
     mean, std: per channel over the pixels of `train`, in units of [0, 1].
+    held_out: the fold that is in neither `train` nor `validation`; None without folds.
     """
 
     source: Source
@@ -29,6 +31,7 @@ class Splits:
     checksums: dict[str, str]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    held_out: Examples | None = None
 
     @property
     def num_classes(self) -> int:
@@ -44,15 +47,23 @@ class Splits:
 
 
 def make_splits(
-    source: Source, validation_fraction: float = 0.1, split_seed: int = 0, train_on_validation: bool = False
+    source: Source,
+    validation_fraction: float = 0.1,
+    split_seed: int = 0,
+    train_on_validation: bool = False,
+    folds: int = 0,
+    fold: int = 0,
 ) -> Splits:
     """Divide the training part of `source` per class, in a way fixed by `split_seed`.
 
     Args:
         source: a source without a test part first gives up TEST_FRACTION of its training part for one.
         validation_fraction: of the training part; unused if the source has an official validation part.
-        split_seed: fixes which images validate. The test split does not depend on it.
+        split_seed: fixes which images validate, and who is in which fold. The test split does not depend on it.
         train_on_validation: for final models, with the recipe already fixed: `train` then includes `validation`.
+        folds: hold out one of so many equal parts of `training_pool` first, and divide what is left as if there
+            were no more; 0: hold out none.
+        fold: the one that is held out, 0..folds-1.
 
     Raises:
         InputError: an argument or a label out of range, or a class with too few images.
@@ -61,22 +72,33 @@ def make_splits(
         raise InputError(f"validation_fraction: expected between 0 and 1, received {validation_fraction}.")
     if not 0 <= split_seed < 2**32:
         raise InputError(f"split_seed: expected 0..2**32-1, received {split_seed}.")
+    if folds and not (folds >= 2 and 0 <= fold < folds):
+        raise InputError(f"folds, fold: expected at least 2 folds and one of 0..folds-1, received {folds}, {fold}.")
     num_classes = len(source.class_names)
     check_labels(source.train.labels, num_classes, f"{source.name} train")
-    train, _ = _without_test(source)
     if source.validation is not None:
         check_labels(source.validation.labels, num_classes, f"{source.name} validation")
-        validation = source.validation
-    else:
-        keep, held_out = _stratified(train.labels, source.class_names, validation_fraction, split_seed)
-        train, validation = train.take(keep), train.take(held_out)
+    train, _ = _without_test(source)
+    held_out, validation = None, source.validation
+    if folds:
+        pool, validation = training_pool(source), None  # the official validation part takes its turn in a fold too
+        in_fold = fold_of(pool.labels, folds, split_seed) == fold
+        held_out, train = pool.take(np.flatnonzero(in_fold)), pool.take(np.flatnonzero(~in_fold))
+    if validation is None:
+        keep, validating = _stratified(train.labels, source.class_names, validation_fraction, split_seed)
+        train, validation = train.take(keep), train.take(validating)
     if train_on_validation:
-        train = Examples(
-            np.concatenate([train.images, validation.images]), np.concatenate([train.labels, validation.labels])
-        )
+        train = joined(train, validation)
     mean, std = channel_statistics(train.images)
-    checksums = {"train": checksum(train), "validation": checksum(validation)}
-    return Splits(source, train, validation, checksums, mean, std)
+    parts = {"train": train, "validation": validation} | ({"held_out": held_out} if folds else {})
+    checksums = {name: checksum(part) for name, part in parts.items()}
+    return Splits(source, train, validation, checksums, mean, std, held_out)
+
+
+def training_pool(source: Source) -> Examples:
+    """All images that may be trained on, in one fixed order: the training part, then an official validation part."""
+    train, _ = _without_test(source)
+    return train if source.validation is None else joined(train, source.validation)
 
 
 def open_test_split(source: Source) -> tuple[Examples, str]:

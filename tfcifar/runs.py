@@ -69,7 +69,10 @@ def open_recipe_source(data: Data) -> tuple[Source, Data]:
 def open_splits(data: Data) -> tuple[Splits, Data]:
     """The splits that `data` describes, and `data` as it was opened: see `open_recipe_source`."""
     source, data = open_recipe_source(data)
-    return make_splits(source, data.validation_fraction, data.split_seed, data.train_on_validation), data
+    splits = make_splits(
+        source, data.validation_fraction, data.split_seed, data.train_on_validation, data.folds, data.fold
+    )
+    return splits, data
 
 
 def run_recipe(recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bool = True) -> None:

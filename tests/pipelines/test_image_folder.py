@@ -30,6 +30,8 @@ def test_classes_and_files_come_in_sorted_order(root):
     assert source.class_names == ("cat", "dog")
     assert source.train.labels.tolist() == [0, 1, 1]
     assert source.train.images[:, 0, 0, 0].tolist() == [3, 1, 2]
+    assert source.train.files.tolist() == ["train/cat/a.bmp", "train/dog/a.PNG", "train/dog/b.png"]
+    assert source.train.take(np.array([2, 0])).files.tolist() == ["train/dog/b.png", "train/cat/a.bmp"]
     assert source.validation is None
     assert source.load_test is None
 

@@ -51,6 +51,12 @@ def test_integer_labels_are_accepted_with_augmentation_of_pixels_alone():
     assert make(labels="integer", augment=Augment(flip="random", cutout_size=8)).labels == "integer"
 
 
+@pytest.mark.parametrize(("folds", "fold", "field"), [(1, 0, "folds"), (-2, 0, "folds"), (0, 1, "fold"), (3, 3, "fold")])
+def test_folds_that_are_none_are_refused(folds, fold, field):
+    with pytest.raises(InputError, match=rf"data\.{field}: expected"):
+        Data(folds=folds, fold=fold)
+
+
 def test_stages_must_fill_the_epochs():
     stages = Schedule("stages", stage_learning_rates=(3e-4, 1e-4), stage_epochs=(6, 3))
     with pytest.raises(InputError, match=r"schedule.stage_epochs: expected values that add up to epochs \(10\)"):
