@@ -43,11 +43,7 @@ def run_grid(grid: dict[str, Recipe], seeds: list[int], output: Path) -> list[Gr
     run_dirs = {name: [RunDir(output / f"{slug(name)}-seed{seed}") for seed in seeds] for name in grid}
     for index, seed in enumerate(seeds):
         for name, recipe in grid.items():
-            run_dir, recipe = run_dirs[name][index], recipe.replace(seed=seed, name=slug(name))
-            if run_dir.timing.is_file():
-                _check_same_recipe(run_dir, recipe)
-            else:
-                run_recipe(recipe, run_dir.path, resume=True, evaluate=False)
+            train_unless_finished(recipe.replace(seed=seed, name=slug(name)), run_dirs[name][index])
     splits, _ = open_splits(next(iter(grid.values())).data)
     return [
         GridRow(
@@ -61,10 +57,15 @@ def run_grid(grid: dict[str, Recipe], seeds: list[int], output: Path) -> list[Gr
     ]
 
 
-def _check_same_recipe(run_dir: RunDir, recipe: Recipe) -> None:
-    """Raises InputError where a finished run is of another recipe: its figures would stand under a wrong name."""
-    before = load_json(run_dir.recipe)
-    if before.replace(data=recipe.data) != recipe:  # of the data its checksums tell: see `check_same_data`
+def train_unless_finished(recipe: Recipe, run_dir: RunDir) -> None:
+    """Train `recipe` into `run_dir`, from where it was interrupted; what is trained to its end stays as it is.
+
+    Raises:
+        InputError: it holds a finished run of another recipe, whose figures would stand under a wrong name.
+    """
+    if not run_dir.timing.is_file():
+        run_recipe(recipe, run_dir.path, resume=True, evaluate=False)
+    elif load_json(run_dir.recipe).replace(data=recipe.data) != recipe:  # of the data: see `check_same_data`
         raise InputError(f"{run_dir.path} holds a finished run of another recipe; give another --output.")
 
 
