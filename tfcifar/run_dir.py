@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipelines.errors import InputError
@@ -26,10 +26,12 @@ class RunDir:
         self.per_class = self.path / "per_class.csv"
         self.predictions = self.path / "predictions.npz"
         self.validation = self.path / "validation.npz"
+        self.held_out = self.path / "held_out.npz"
         self.figures = self.path / "figures"
         self.explanations = self.path / "explain"
         self.robustness = self.path / "robustness"
         self.uncertainty = self.path / "uncertainty"
+        self.data_quality = self.path / "data_quality"
 
     @classmethod
     def existing(cls, path: str | Path) -> "RunDir":
@@ -69,12 +71,12 @@ def read_json(path: Path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def write_csv(path: Path, rows: list[dict]) -> None:
-    """Write `rows`, which share their keys, with a header."""
+def write_csv(path: Path, rows: list[dict], columns: Sequence[str] = ()) -> None:
+    """Write `rows`, which share their keys, with a header; `columns` are needed where there may be no row."""
 
     def write(temporary: Path) -> None:
         with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer = csv.DictWriter(file, fieldnames=list(columns or rows[0]))
             writer.writeheader()
             writer.writerows(rows)
 

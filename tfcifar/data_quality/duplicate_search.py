@@ -1,0 +1,66 @@
+"""From a trained run to the near-duplicates between test and training and within training. Remembers its search."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.splits import training_pool
+from tfcifar.data_quality.duplicate_report import TEST_TRAIN, TRAIN_TRAIN, write_duplicates
+from tfcifar.data_quality.features import extract_features
+from tfcifar.data_quality.near_duplicates import describe, find_pairs
+from tfcifar.evaluation.openings import model_digest, open_test_on_record
+from tfcifar.models.saved import load_model
+from tfcifar.recipe_json import load_json
+from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
+from tfcifar.runs import open_splits
+from tfcifar.training.trainer import check_same_data
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """What a search has found.
+
+    lines: in words.
+    test_labels: int64 [n]; duplicated: bool [n], whether the test image has a near-duplicate in training.
+    """
+
+    lines: list[str]
+    test_labels: np.ndarray
+    duplicated: np.ndarray
+
+
+def search_duplicates(run_dir: RunDir, output: Path, threshold: float, shown: int) -> Duplicates:
+    """Write duplicates.csv, duplicates.json, duplicates.npz and the page into `output`.
+
+    Training means all images that may be trained on: of training and validation. The test split is opened on the
+    record, and not again where `output` holds this very search.
+
+    Args:
+        run_dir: whose model gives the features.
+        threshold: see `find_pairs`.
+        shown: how many pairs of each kind the page shows; the table has all.
+
+    Raises:
+        InputError: the data is not what the run was trained on.
+    """
+    search = {"model": model_digest(run_dir), "threshold": threshold, "shown": shown}
+    record, arrays = output / "duplicates.json", output / "duplicates.npz"
+    if not record.is_file() or read_json(record)["search"] != search:
+        splits, _ = open_splits(load_json(run_dir.recipe).data)
+        check_same_data(run_dir, splits)
+        model, training = load_model(run_dir.model), training_pool(splits.source)
+        test, _ = open_test_on_record(run_dir, splits.source, search["model"], "none", "near-duplicates")
+        seen = describe(training.images, extract_features(model, training.images, "training images"))
+        unseen = describe(test.images, extract_features(model, test.images, "test images"))
+        found = {
+            TEST_TRAIN: find_pairs(unseen, seen, threshold, "of test images"),
+            TRAIN_TRAIN: find_pairs(seen, None, threshold, "within training"),
+        }
+        duplicated = np.zeros(len(test), bool)
+        duplicated[found[TEST_TRAIN].first] = True
+        write_whole(arrays, lambda path: np.savez(path, test_labels=test.labels, duplicated=duplicated))
+        summary = write_duplicates(found, test, training, splits.source.name, splits.class_names, shown, output)
+        write_json(record, {"search": search} | summary)  # last: it says that the search is whole
+    with np.load(arrays, allow_pickle=False) as file:
+        return Duplicates(read_json(record)["lines"], file["test_labels"], file["duplicated"])
