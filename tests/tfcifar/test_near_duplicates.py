@@ -5,11 +5,13 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial import cKDTree
 
+from tfcifar.data_quality import THRESHOLD
+from tfcifar.data_quality.alignment import aligned, best_shift, shifted
 from tfcifar.data_quality.duplicate_report import count_groups
-from tfcifar.data_quality.near_duplicates import Pairs, describe, find_pairs, structural_similarity
+from tfcifar.data_quality.near_duplicates import Pairs, describe, find_pairs, similarity_of, structural_similarity
 from tfcifar.data_quality.nearest import nearest, unit_length
 
 COUNT = 300
@@ -34,7 +36,7 @@ def flatter(image):
     return (image * np.array([0.55, 0.45, 0.5]) + np.array([70, 40, 50])).astype(np.uint8)
 
 
-def shifted(image):
+def beside(image):
     """One pixel up and one to the left; the border repeats."""
     return np.pad(image[1:, 1:], ((0, 1), (0, 1), (0, 0)), "edge")
 
@@ -50,7 +52,7 @@ def framed(image):
     return np.asarray(Image.fromarray(image).resize((34, 34), Image.Resampling.BICUBIC))[1:33, 1:33]
 
 
-CHANGES = (brighter, flatter, shifted, jpeg, framed, lambda image: image)
+CHANGES = (brighter, flatter, beside, jpeg, framed, lambda image: image)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def test_planted_duplicates_are_found_between_two_sets_and_nothing_else(pool, no
     others = photographs(60, seed=6)
     for place, change in enumerate(CHANGES):
         others[10 * place] = change(pool[7 * place])
-    found = find_pairs(describe(others, noise[:60]), describe(pool, noise[60:]), 0.8)
+    found = find_pairs(describe(others, noise[:60]), describe(pool, noise[60:]), THRESHOLD)
     assert {(int(a), int(b)) for a, b in zip(found.first, found.second, strict=True)} == {
         (10 * place, 7 * place) for place in range(len(CHANGES))
     }
@@ -77,7 +79,7 @@ def test_planted_duplicates_are_found_between_two_sets_and_nothing_else(pool, no
 
 def test_planted_duplicates_within_one_set_are_found_once_each(pool, noise):
     images = np.concatenate([pool, np.stack([change(pool[place]) for place, change in enumerate(CHANGES)])])
-    found = find_pairs(describe(images, noise[: len(images)]), None, 0.8)
+    found = find_pairs(describe(images, noise[: len(images)]), None, THRESHOLD)
     assert sorted(zip(found.first.tolist(), found.second.tolist(), strict=True)) == [
         (place, COUNT + place) for place in range(len(CHANGES))
     ]
@@ -86,7 +88,7 @@ def test_planted_duplicates_within_one_set_are_found_once_each(pool, noise):
 def test_images_of_other_sizes_are_compared_as_well():
     large = photographs(40, seed=7, size=48)
     large[3] = brighter(large[30])
-    found = find_pairs(describe(large, np.eye(40, dtype=np.float32)), None, 0.8)
+    found = find_pairs(describe(large, np.eye(40, dtype=np.float32)), None, THRESHOLD)
     assert list(zip(found.first.tolist(), found.second.tolist(), strict=True)) == [(3, 30)]
 
 
@@ -102,19 +104,33 @@ def test_a_network_finds_what_coarse_pixels_do_not(pool):
     blind[30] = (-1, 0)
     query = np.array([[1.0, 0.0]], np.float32)
     for features, expected in ((blind, False), (seeing, True)):
-        found = find_pairs(describe(image[None], query), describe(keys, features), 0.8)
+        found = find_pairs(describe(image[None], query), describe(keys, features), THRESHOLD)
         assert (30 in found.second) == expected
 
 
-def test_structure_knows_no_brightness_contrast_and_shift_but_negatives(pool):
+def test_similarity_knows_no_brightness_contrast_and_shift_but_negatives(pool):
     grey = pool[:50].mean(-1).astype(np.float32)
-    itself = structural_similarity(grey, grey)
-    assert itself.min() > 0.85
-    np.testing.assert_allclose(structural_similarity(grey, 30 + 0.5 * grey), itself, atol=0.03)
-    moved = np.roll(grey, (1, -2), axis=(1, 2))
-    np.testing.assert_allclose(structural_similarity(grey, moved), itself, atol=0.03)
-    assert structural_similarity(grey, 255 - grey).max() < 0.5
-    assert structural_similarity(grey[:25], grey[25:]).max() < 0.8
+    itself = similarity_of(grey, grey)
+    assert itself.min() > 0.9
+    np.testing.assert_allclose(similarity_of(grey, 30 + 0.5 * grey), itself, atol=0.03)
+    assert similarity_of(grey, np.roll(grey, (1, -2), axis=(1, 2))).min() > 0.9
+    assert similarity_of(grey, 255 - grey).max() < 0.5
+    assert similarity_of(grey[:25], grey[25:]).max() < 0.8
+
+
+@pytest.mark.parametrize("stretch", [(1.18, 1.18), (0.85, 1.0), (1.0, 1.18)])
+def test_a_stretch_of_each_side_is_undone(stretch):
+    """Of a larger picture, once the middle and once what a stretch brings into the same frame."""
+    large = gaussian_filter(photographs(20, seed=8, size=48).mean(-1), (0, 1, 1)).astype(np.float32)
+    places = [np.arange(8.0, 40)[:, None], np.arange(8.0, 40)[None, :]]
+    moved = [23.5 + (place - 23.5) / factor for place, factor in zip(places, stretch, strict=True)]
+    second = np.stack([map_coordinates(each, np.broadcast_arrays(*moved), order=1) for each in large])
+    first = large[:, 8:40, 8:40]
+    shift = best_shift(first, second)
+    before = structural_similarity(*shifted(first, second, shift))
+    after = structural_similarity(*aligned(first, second, shift))
+    assert before.max() < 0.9
+    assert after.min() > 0.93
 
 
 def test_two_ships_on_the_same_sea_are_two_images():
@@ -125,13 +141,13 @@ def test_two_ships_on_the_same_sea_are_two_images():
     scene[1, 8:16, 17:22] = 230
     scene = scene.astype(np.float32)
     assert np.corrcoef(scene[0].ravel(), scene[1].ravel())[0, 1] > 0.7
-    assert structural_similarity(scene[:1], scene[1:])[0] < 0.6
-    assert structural_similarity(scene[:1], scene[:1])[0] > 0.85
+    assert similarity_of(scene[:1], scene[1:])[0] < 0.6
+    assert similarity_of(scene[:1], scene[:1])[0] > 0.85
 
 
 def test_even_areas_are_no_structure():
     even = np.full((2, 32, 32), 100, np.float32)
-    assert structural_similarity(even, even).tolist() == [0, 0]
+    assert similarity_of(even, even).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("same", [False, True])

@@ -51,7 +51,9 @@ def test_integer_labels_are_accepted_with_augmentation_of_pixels_alone():
     assert make(labels="integer", augment=Augment(flip="random", cutout_size=8)).labels == "integer"
 
 
-@pytest.mark.parametrize(("folds", "fold", "field"), [(1, 0, "folds"), (-2, 0, "folds"), (0, 1, "fold"), (3, 3, "fold")])
+@pytest.mark.parametrize(
+    ("folds", "fold", "field"), [(1, 0, "folds"), (-2, 0, "folds"), (0, 1, "fold"), (3, 3, "fold")]
+)
 def test_folds_that_are_none_are_refused(folds, fold, field):
     with pytest.raises(InputError, match=rf"data\.{field}: expected"):
         Data(folds=folds, fold=fold)

@@ -40,7 +40,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     duplicates = commands.add_parser("duplicates", help="images that are there twice", description=DUPLICATES)
     duplicates.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="trained; its model gives the features")
     duplicates.add_argument("--threshold", type=float, default=THRESHOLD, metavar="S",
-                            help="least similarity of structures, up to 1 (default %(default)s)")  # fmt: skip
+                            help="least similarity, up to 1 (default %(default)s)")  # fmt: skip
     duplicates.add_argument("--judge", type=Path, nargs="+", default=[], metavar="RUN_DIR",
                             help="evaluated runs: their accuracy without the duplicated test images")  # fmt: skip
     duplicates.add_argument("--output", type=Path, metavar="FOLDER", help="default: RUN_DIR/data_quality")
