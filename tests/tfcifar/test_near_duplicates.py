@@ -8,11 +8,13 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial import cKDTree
 
+from pipelines.sources import Examples
 from tfcifar.data_quality import THRESHOLD
 from tfcifar.data_quality.alignment import aligned, best_shift, shifted
-from tfcifar.data_quality.duplicate_report import count_groups
+from tfcifar.data_quality.duplicate_report import TEST_TRAIN, TRAIN_TRAIN, count_groups, write_duplicates
 from tfcifar.data_quality.near_duplicates import Pairs, describe, find_pairs, similarity_of, structural_similarity
 from tfcifar.data_quality.nearest import nearest, unit_length
+from tfcifar.run_dir import read_json
 
 COUNT = 300
 
@@ -164,6 +166,29 @@ def test_there_are_never_more_neighbours_than_others():
     assert np.sort(nearest(vectors, vectors, 20, same=True)).tolist() == [[1, 2], [0, 2], [0, 1]]
     assert nearest(vectors, vectors[:1], 20).tolist() == [[0]] * 3
     assert nearest(vectors[:1], vectors[:1], 20, same=True).shape == (1, 0)
+
+
+def test_the_page_shows_each_image_once_and_all_pairs_whose_labels_differ(tmp_path):
+    labels = np.array([0, 0, 0, 0, 0, 1])
+    examples = Examples(photographs(6, seed=9), labels.astype(np.int64))
+    descending = np.linspace(0.99, 0.9, 4, dtype=np.float32)
+    found = {
+        TEST_TRAIN: Pairs(np.array([0, 0, 1, 0]), np.array([1, 2, 1, 5]), descending),
+        TRAIN_TRAIN: Pairs(np.array([0, 0, 1, 3]), np.array([1, 2, 2, 4]), descending),
+    }
+    summary = write_duplicates(found, examples, examples, "toy", ("cat", "dog"), 2, tmp_path)
+    cards = read_json(tmp_path / "findings_duplicates.json")["cards"]
+    shown = [(card["kind"], [each["caption"] for each in card["pictures"]]) for card in cards]
+    assert shown == [
+        (TEST_TRAIN, ["test image 0, cat", "training image 1, cat"]),
+        (TEST_TRAIN, ["test image 1, cat", "training image 1, cat"]),
+        (TEST_TRAIN, ["test image 0, cat", "training image 5, dog"]),
+        (TRAIN_TRAIN, ["training image 0, cat", "training image 1, cat"]),
+        (TRAIN_TRAIN, ["training image 0, cat", "training image 2, cat"]),
+    ]
+    assert (summary["test_images_with_duplicate"], summary["training_images_in_groups"]) == (2, 5)
+    assert summary["pairs_with_other_labels"] == {TEST_TRAIN: 1, TRAIN_TRAIN: 0}
+    assert (tmp_path / "duplicates.csv").read_text().count("\n") == 9
 
 
 def test_groups_are_joined_by_chains_of_pairs():

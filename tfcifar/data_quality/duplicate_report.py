@@ -23,7 +23,7 @@ def write_duplicates(
     Args:
         found: by TEST_TRAIN and TRAIN_TRAIN.
         source: name of the data set.
-        shown: pairs of each kind on the page; those whose labels differ are there in any case.
+        shown: pairs of each kind on the page, see `_worth_showing`.
 
     Returns:
         JSON-ready summary: counts of images, groups and pairs, and the same in words as `lines`.
@@ -41,13 +41,11 @@ def write_duplicates(
         f"keeping one of each group would remove {grouped - groups:,}; in {differ[TRAIN_TRAIN]:,} of "
         f"{len(rows[TRAIN_TRAIN]):,} pairs the labels differ.",
     ]
-    on_page = [
-        (kind, row) for kind, each in rows.items() for place, row in enumerate(each) if place < shown or _differ(row)
-    ]
+    on_page = [(kind, row) for kind, each in rows.items() for row in _worth_showing(each, kind, shown)]
     if len(on_page) < sum(map(len, rows.values())):
         lines.append(
-            f"Pairs: the page shows the {shown} most similar of each kind and all whose labels differ; "
-            "duplicates.csv has all."
+            f"Pairs: the page shows up to {shown} of each kind, each with an image that no pair before it has, and "
+            "all whose labels differ; duplicates.csv has all."
         )
     findings = [_finding(kind, row, *sides[kind]) for kind, row in on_page]
     write_findings(output, "duplicates", source, class_names, lines, findings)
@@ -90,6 +88,23 @@ def pair_rows(kind: str, pairs: Pairs, first: Examples, second: Examples, class_
         }
         for one, other, similarity in zip(pairs.first, pairs.second, pairs.similarity, strict=True)
     ]
+
+
+def _worth_showing(rows: list[dict], kind: str, shown: int) -> list[dict]:
+    """The first `shown` that show a test image, or a training image, that none before them shows; and all that differ.
+
+    Some photographs are there fifty times, which makes a thousand pairs.
+    """
+    seen, fresh = set(), 0
+    chosen = []
+    for row in rows:
+        images = {row["first"]} if kind == TEST_TRAIN else {row["first"], row["second"]}
+        new = not images <= seen and fresh < shown
+        if new or _differ(row):
+            chosen.append(row)
+        fresh += new
+        seen |= images
+    return chosen
 
 
 def _differ(row: dict) -> bool:

@@ -72,7 +72,8 @@ def summary_lines(summary: dict, shown: int) -> list[str]:
     lines = [
         f"Labels: {summary['issues']:,} of {summary['images']:,} are likely wrong; confident learning estimates "
         f"{summary['estimated_wrong_share']:.2%}. {summary['folds']} models of {summary['recipe']}, each judging the "
-        f"fold that it has not seen, agree with {summary['out_of_fold_accuracy']:.2%} of the labels."
+        f"fold that it has not seen, agree with {summary['out_of_fold_accuracy']:.2%} of the labels. Look before you "
+        "change any."
     ]
     if summary["likeliest_confusions"]:
         pairs = [
