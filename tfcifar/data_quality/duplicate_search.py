@@ -5,16 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.datasets import EVAL_BATCH_SIZE
+from pipelines.sources import Examples
 from pipelines.splits import training_pool
 from tfcifar.data_quality.duplicate_report import TEST_TRAIN, TRAIN_TRAIN, write_duplicates
-from tfcifar.data_quality.features import extract_features
-from tfcifar.data_quality.near_duplicates import describe, find_pairs
+from tfcifar.data_quality.near_duplicates import Described, describe, find_pairs
 from tfcifar.evaluation.openings import model_digest, open_test_on_record
 from tfcifar.models.saved import load_model
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
 from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
+from tfcifar.uncertainty.features import features_and_logits, with_features
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,10 @@ def search_duplicates(run_dir: RunDir, output: Path, threshold: float, shown: in
     if not record.is_file() or read_json(record)["search"] != search:
         splits, _ = open_splits(load_json(run_dir.recipe).data)
         check_same_data(run_dir, splits)
-        model, training = load_model(run_dir.model), training_pool(splits.source)
+        model, training = with_features(load_model(run_dir.model)), training_pool(splits.source)
         test, _ = open_test_on_record(run_dir, splits.source, search["model"], "none", "near-duplicates")
-        seen = describe(training.images, extract_features(model, training.images, "training images"))
-        unseen = describe(test.images, extract_features(model, test.images, "test images"))
+        seen = _described(model, training, "training images")
+        unseen = _described(model, test, "test images")
         found = {
             TEST_TRAIN: find_pairs(unseen, seen, threshold, "of test images"),
             TRAIN_TRAIN: find_pairs(seen, None, threshold, "within training"),
@@ -64,3 +66,8 @@ def search_duplicates(run_dir: RunDir, output: Path, threshold: float, shown: in
         write_json(record, {"search": search} | summary)  # last: it says that the search is whole
     with np.load(arrays, allow_pickle=False) as file:
         return Duplicates(read_json(record)["lines"], file["test_labels"], file["duplicated"])
+
+
+def _described(model, examples: Examples, what: str) -> Described:
+    features, _ = features_and_logits(model, examples.images, EVAL_BATCH_SIZE, f"features of {what}")
+    return describe(examples.images, features)
