@@ -1,11 +1,15 @@
-"""Reliability bins and expected calibration error, by hand."""
+"""Reliability bins and calibration errors, by hand."""
 
 import json
 
 import numpy as np
 import pytest
 
-from tfcifar.evaluation.calibration import expected_calibration_error, reliability_bins
+from tfcifar.evaluation.calibration import (
+    adaptive_calibration_error,
+    expected_calibration_error,
+    reliability_bins,
+)
 from tfcifar.evaluation.metrics import classification_metrics
 
 CONFIDENCE = np.array([0.30, 0.45, 0.55, 0.80, 0.90, 1.00])
@@ -51,3 +55,18 @@ def test_metrics_report_the_error_of_the_predicted_class():
     # Two images, both 80% sure of class 0, one of them right: |0.5 - 0.8|.
     logits = np.log(np.array([[0.8, 0.2], [0.8, 0.2]], "float32"))
     assert classification_metrics(logits, np.array([0, 1]), "ab")["ece"] == pytest.approx(0.3, abs=1e-6)
+
+
+def test_adaptive_error_matches_hand_computed_bins_of_equal_mass():
+    # Sorted: 0.30 0.45 | 0.55 0.80 | 0.90 1.00, whatever order they come in.
+    expected = (abs(0.75 - 1) + abs(1.35 - 1) + abs(1.90 - 2)) / 6
+    order = [3, 0, 5, 1, 4, 2]
+    assert adaptive_calibration_error(CONFIDENCE[order], CORRECT[order], bins=3) == pytest.approx(expected)
+    # 6 predictions in 4 bins: 2, 2, 1, 1.
+    expected = (abs(0.75 - 1) + abs(1.35 - 1) + abs(0.90 - 1) + abs(1.00 - 1)) / 6
+    assert adaptive_calibration_error(CONFIDENCE, CORRECT, bins=4) == pytest.approx(expected)
+
+
+def test_adaptive_error_with_more_bins_than_predictions_is_the_mean_gap_of_each():
+    expected = np.abs(CONFIDENCE - CORRECT).mean()
+    assert adaptive_calibration_error(CONFIDENCE, CORRECT, bins=15) == pytest.approx(expected)

@@ -1,6 +1,7 @@
-"""How far a classifier's confidence can be believed: reliability bins and expected calibration error.
+"""How far a classifier's confidence can be believed: reliability bins and expected calibration errors.
 
-Source: Guo, Pleiss, Sun and Weinberger 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599.
+Sources: Guo, Pleiss, Sun and Weinberger 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599; Nixon,
+Dusenberry, Jerfel, Nguyen, Liu, Zhang and Tran 2019, "Measuring Calibration in Deep Learning", arXiv:1904.01685.
 """
 
 import numpy as np
@@ -49,3 +50,20 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
     """
     rows = [row for row in reliability_bins(confidence, correct, bins) if row["count"]]
     return sum(row["count"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / len(confidence)
+
+
+def adaptive_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
+    """`expected_calibration_error` with bins that hold equally many predictions each, to within one.
+
+    Most predictions of a good classifier are nearly certain: of 15 bins of equal width the last holds almost all,
+    and the others are noise. Bins of equal mass are Nixon et al.'s adaptive ranges (section 3), here of the predicted
+    class alone, so that the two errors differ in nothing but their bins.
+
+    Args:
+        confidence, correct: as for `reliability_bins`; n > 0.
+        bins: at most; n where there are fewer predictions. Equal confidences are divided in the order they come in.
+    """
+    confidence, correct = np.asarray(confidence, np.float64), np.asarray(correct, bool)
+    order = np.argsort(confidence, kind="stable")
+    parts = np.array_split(order, min(bins, len(order)))
+    return float(sum(abs(confidence[part].sum() - correct[part].sum()) for part in parts) / len(order))

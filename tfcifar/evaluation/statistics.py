@@ -95,6 +95,38 @@ def compare(correct_a: np.ndarray, correct_b: np.ndarray) -> dict:
     }
 
 
+def compare_losses(losses_a: np.ndarray, losses_b: np.ndarray, samples: int = 2000, seed: int = 0) -> dict:
+    """Model a against model b by a loss of each example, such as its cross-entropy, on the same examples.
+
+    Args:
+        losses_a, losses_b: float [n], finite, in the same order.
+        samples: number of resampled test sets.
+        seed: fixes the resampling.
+
+    Returns:
+        `difference` (mean of a minus that of b: below 0 where a is better), `interval95` [low, high] (paired
+        bootstrap, as for `paired_bootstrap`) and `verdict`: "significant" if the interval leaves out 0, else "not
+        significant".
+
+    Raises:
+        ValueError: if the arguments are not finite floats of one shape [n], n > 0.
+    """
+    a, b = np.asarray(losses_a), np.asarray(losses_b)
+    for name, value in (("losses_a", a), ("losses_b", b)):
+        if value.dtype.kind != "f" or value.ndim != 1 or value.size == 0 or not np.isfinite(value).all():
+            raise ValueError(f"{name}: expected finite floats [n], n > 0. Received: {value.dtype} {list(value.shape)}")
+    if a.shape != b.shape:
+        raise ValueError(f"losses_a, losses_b: expected the same examples. Received: {a.size} and {b.size} of them")
+    difference, rng = a - b, np.random.default_rng(seed)
+    means = [difference[rng.integers(0, a.size, a.size)].mean() for _ in range(samples)]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return {
+        "difference": float(difference.mean()),
+        "interval95": [float(low), float(high)],
+        "verdict": "significant" if low > 0 or high < 0 else "not significant",
+    }
+
+
 def compare_over_seeds(correct_a: np.ndarray, correct_b: np.ndarray, samples: int = 4000, seed: int = 0) -> dict:
     """Recipe a against recipe b, each trained with several seeds and judged on the same examples.
 

@@ -1,0 +1,89 @@
+"""Calibration after training: temperature scaling and vector scaling of logits, fitted on the validation split.
+
+Source: Guo, Pleiss, Sun and Weinberger 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599, section 4.2.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import log_softmax
+
+from tfcifar.evaluation.cross_entropy import cross_entropy, minimum
+
+# Of what logits are multiplied by. Where a model makes no mistake on the images fitted to, the best factor is infinite.
+SMALLEST, LARGEST = 1e-2, 1e2
+LARGEST_BIAS = 50.0  # likewise: that of a class which never occurs would be minus infinity
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Calibrated logits are `scale` * logits + `bias`.
+
+    method: none, temperature (one scale, no bias: the predicted class stays) or vector. scale, bias: float64 [k].
+    """
+
+    method: str
+    scale: np.ndarray
+    bias: np.ndarray
+
+    def apply(self, logits: np.ndarray) -> np.ndarray:
+        """logits: float [n, k] -> calibrated log-probabilities, float64 [n, k]."""
+        return log_softmax(logits.astype(np.float64) * self.scale + self.bias, axis=-1)
+
+    @property
+    def temperature(self) -> float | None:
+        """What logits are divided by; None for vector scaling, which has one for each class."""
+        return None if self.method == "vector" else float(1 / self.scale[0])
+
+
+def no_scaling(logits: np.ndarray, labels: np.ndarray) -> Scaling:
+    """Leaves logits as they are: what the others are compared with."""
+    k = logits.shape[1]
+    return Scaling("none", np.ones(k), np.zeros(k))
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> Scaling:
+    """The temperature with the lowest cross-entropy, between 0.01 and 100.
+
+    In 1 / temperature the cross-entropy is convex: whatever the start, the minimum found is the only one.
+
+    Args:
+        logits: float [n, k], finite; log-probabilities do as well.
+        labels: int [n].
+    """
+    logits, k = logits.astype(np.float64), logits.shape[1]
+
+    def objective(factor):
+        loss, gradient = cross_entropy(factor * logits, labels)
+        return loss, np.array([(gradient * logits).sum()])
+
+    factor = minimum(objective, np.ones(1), [(SMALLEST, LARGEST)])
+    return Scaling("temperature", np.full(k, factor[0]), np.zeros(k))
+
+
+def fit_vector(logits: np.ndarray, labels: np.ndarray) -> Scaling:
+    """The scale and the bias of each class with the lowest cross-entropy; convex too. Biases have the sum 0.
+
+    Args:
+        logits, labels: as for `fit_temperature`. With few examples of a class its parameters follow the chance.
+    """
+    logits, k = logits.astype(np.float64), logits.shape[1]
+
+    def objective(parameters):
+        scale, bias = parameters[:k], parameters[k:]
+        loss, gradient = cross_entropy(scale * logits + bias, labels)
+        return loss, np.concatenate([(gradient * logits).sum(0), gradient.sum(0)])
+
+    bounds = [(SMALLEST, LARGEST)] * k + [(-LARGEST_BIAS, LARGEST_BIAS)] * k
+    parameters = minimum(objective, np.concatenate([np.ones(k), np.zeros(k)]), bounds)
+    bias = parameters[k:]
+    return Scaling("vector", parameters[:k], bias - bias.mean())  # a common addend changes no probability
+
+
+# The simplest first.
+METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Scaling]] = {
+    "none": no_scaling,
+    "temperature": fit_temperature,
+    "vector": fit_vector,
+}
