@@ -12,18 +12,25 @@ PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
 
 
 def describe_environment() -> dict:
-    """JSON-ready. `commit` is None outside a git checkout; `uncommitted_changes` says whether it tells all."""
+    """JSON-ready: `describe_command` and `hardware`."""
     import tensorflow as tf
 
     gpus = [
         tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
         for gpu in tf.config.list_physical_devices("GPU")
     ]
+    return describe_command() | {"hardware": describe_hardware(gpus)}
+
+
+def describe_command() -> dict:
+    """JSON-ready; without TensorFlow, whose start takes seconds. What was run, with which versions of what.
+
+    `commit` is None outside a git checkout; `uncommitted_changes` says whether it tells all.
+    """
     return {
         "command": shlex.join(["python", "-m", *_module_and_arguments()]),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
-        "hardware": describe_hardware(gpus),
         "commit": _git("rev-parse", "--short", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
     }
@@ -32,7 +39,7 @@ def describe_environment() -> dict:
 def _module_and_arguments() -> list[str]:
     """For example ['tfcifar.train', '--level', '1']: what `python -m` was given."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return [spec.name if spec else Path(sys.argv[0]).name, *sys.argv[1:]]
+    return [spec.name.removesuffix(".__main__") if spec else Path(sys.argv[0]).name, *sys.argv[1:]]
 
 
 def describe_hardware(gpus: list[str]) -> str:

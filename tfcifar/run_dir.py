@@ -10,7 +10,7 @@ from pipelines.errors import InputError
 
 
 class RunDir:
-    """The directory of one training run."""
+    """The directory of one training run, or that of an ensemble, which has some of the same files."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -32,6 +32,9 @@ class RunDir:
         self.robustness = self.path / "robustness"
         self.uncertainty = self.path / "uncertainty"
         self.data_quality = self.path / "data_quality"
+        self.ensemble = self.path / "ensemble.json"
+        self.calibration = self.path / "calibration.json"
+        self.tta = self.path / "tta.csv"
 
     @classmethod
     def existing(cls, path: str | Path) -> "RunDir":
@@ -42,6 +45,12 @@ class RunDir:
         if not run_dir.timing.is_file():  # the last file that training writes
             raise InputError(f"run directory: {path} is not trained to its end; finish it with tfcifar.train --resume.")
         return run_dir
+
+    @classmethod
+    def existing_or_ensemble(cls, path: str | Path) -> "RunDir":
+        """A run directory whose training has ended, or an ensemble's. Raises InputError for any other."""
+        folder = cls(path)
+        return folder if folder.ensemble.is_file() else cls.existing(path)
 
     @property
     def name(self) -> str:

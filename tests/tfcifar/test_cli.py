@@ -22,8 +22,8 @@ def imported_by(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["train", "evaluate", "predict", "report", "ablation", "architecture"]
-    + [f"{package}.__main__" for package in ("explain", "uncertainty", "data_quality")],
+    ["train", "evaluate", "predict", "report", "ablation", "architecture", "calibrate"]
+    + [f"{package}.__main__" for package in ("explain", "uncertainty", "data_quality", "ensemble")],
 )
 def test_help_imports_nothing_heavy(module):
     imported = imported_by(f"from tfcifar.{module} import main; main(['--help'])")

@@ -14,6 +14,7 @@ class Members:
     """Logits float32 [members, n, k] and labels int [n] of each split; the same images for all members.
 
     Those of validation are None where a member was trained on these images.
+    models: the SHA-256 of each one's model.keras (of an ensemble: of its ensemble.json).
     """
 
     names: tuple[str, ...]
@@ -22,13 +23,15 @@ class Members:
     validation_labels: np.ndarray | None
     test_logits: np.ndarray
     test_labels: np.ndarray
+    models: tuple[str, ...]
 
 
 def load_members(paths: list[Path], views: str = "none", need_validation: bool = True) -> Members:
     """Read the predictions of evaluated runs.
 
     Args:
-        paths: run directories, at least one, of different names.
+        paths: directories of runs or of ensembles, whose logits are log-probabilities; at least one, of different
+            names.
         views: test-time views, a key of `tfcifar.evaluation.tta.VIEWS`, that all runs were evaluated with.
         need_validation: False where nothing is chosen or weighed: runs that were trained on the validation images will
             do.
@@ -37,7 +40,7 @@ def load_members(paths: list[Path], views: str = "none", need_validation: bool =
         InputError: a run is not evaluated, or not with `views`; it was trained on the validation images, by which
             members are chosen and weighed; or it was judged on other images than the first.
     """
-    run_dirs = [RunDir.existing(path) for path in paths]
+    run_dirs = [RunDir.existing_or_ensemble(path) for path in paths]
     names = tuple(run_dir.name for run_dir in run_dirs)
     if len(set(names)) < len(names):
         raise InputError(f"members: expected run directories of different names, received {', '.join(names)}.")
@@ -55,6 +58,7 @@ def load_members(paths: list[Path], views: str = "none", need_validation: bool =
         loaded[0]["validation_labels"] if has_validation else None,
         np.stack([each[f"test_logits{suffix}"] for each in loaded]),
         loaded[0]["test_labels"],
+        tuple(str(each["model"]) for each in loaded),
     )
 
 

@@ -1,4 +1,4 @@
-"""Every figure, from plain data to PNG: those of one run are made here, those of several in comparisons.py."""
+"""Every figure, from plain data to PNG: most of one run's are made here, those of several in comparisons.py."""
 
 import math
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from tfcifar.reporting.comparisons import plot_all_curves, plot_comparison
+from tfcifar.reporting.reliability import plot_reliability
 from tfcifar.reporting.style import AMBER, BLACK, BLUE, GREY, LIGHT_GREY, ORANGE, new_figure
 
 __all__ = [
@@ -136,37 +137,6 @@ def _largest_confusions(percent: np.ndarray, class_names: Sequence[str], count: 
     cells = np.argsort(-off_diagonal, axis=None, kind="stable")[:count]
     places = [(i, j) for i, j in zip(*np.unravel_index(cells, percent.shape), strict=True) if off_diagonal[i, j] > 0]
     return ", ".join(f"{class_names[i]} → {class_names[j]} {percent[i, j]:.0f}%" for i, j in places) or "none"
-
-
-def plot_reliability(bins: list[dict], ece: float, path: str | Path) -> None:
-    """Accuracy against confidence, and how many predictions have which confidence.
-
-    Args:
-        bins: rows of `reliability_bins`.
-        ece: expected calibration error, a fraction.
-        path: the PNG to write, 900 x 900 pixels.
-    """
-    filled = [row for row in bins if row["count"]]
-    total = sum(row["count"] for row in filled)
-    middles = [(row["low"] + row["high"]) / 2 for row in filled]
-    width = bins[0]["high"] - bins[0]["low"]
-    accuracy = [row["accuracy"] for row in filled]
-    gaps = [row["confidence"] - row["accuracy"] for row in filled]
-    with new_figure(path, 7.5, 7.5) as figure:
-        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        bars = {"width": width, "edgecolor": "white", "linewidth": 0.8}
-        top.bar(middles, accuracy, color=BLUE, label="accuracy", **bars)
-        gap_style = {"facecolor": "#F5D6C2", "edgecolor": ORANGE, "hatch": "////", "linewidth": 1.0}
-        top.bar(middles, gaps, width * 0.88, accuracy, label="gap to mean confidence", **gap_style)
-        # Says which end of the gap is the accuracy: the lower one where the model is too confident.
-        top.hlines(accuracy, [row["low"] for row in filled], [row["high"] for row in filled], color=BLACK)
-        top.plot([0, 1], [0, 1], "--", color=GREY, label="perfect calibration")
-        top.set(title=f"Calibration: expected calibration error {ece:.4f}", ylabel="accuracy", ylim=(0, 1))
-        top.legend(loc="upper left")
-        bottom.bar(middles, [row["count"] / total for row in filled], color=BLUE, **bars)
-        bottom.set(title=f"{total:,} predictions", xlabel="confidence", ylabel="share", xlim=(0, 1))
-        for axis in (top.yaxis, bottom.yaxis, bottom.xaxis):
-            axis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
 def plot_per_class(per_class: list[dict], path: str | Path) -> None:

@@ -31,8 +31,11 @@ def record(name: str, runs: list[EvaluatedRun], results: Path = RESULTS) -> list
     several sittings; seeds of another recipe go.
 
     Raises:
-        InputError: the runs differ in more than their seeds.
+        InputError: the runs differ in more than their seeds, or one was not trained: an ensemble, a soup.
     """
+    for run in runs:
+        if not run.run_dir.history.is_file():
+            raise InputError(f"--record: expected training runs, received {run.run_dir.path}, which is made of others.")
     recipes = [load_json(run.run_dir.recipe) for run in runs]
     recipe = recipes[0].replace(seed=0)
     if any(each.replace(seed=0) != recipe for each in recipes) or len({each.seed for each in recipes}) < len(runs):

@@ -23,7 +23,10 @@ FIGURES_OF_A_RUN = {  # none that shows images: a report may be passed on
 
 @dataclass(frozen=True)
 class EvaluatedRun:
-    """What a report needs of a run directory. correct: bool [n], one for each test image."""
+    """What a report needs of a run or an ensemble. correct: bool [n], one for each test image.
+
+    history: empty for an ensemble and for a soup, which were not trained by epochs.
+    """
 
     run_dir: RunDir
     metrics: dict
@@ -34,15 +37,16 @@ class EvaluatedRun:
 
 
 def load_run(path: Path) -> EvaluatedRun:
-    """Read an evaluated run. Raises InputError where it is none."""
-    run_dir = RunDir.existing(path)
+    """Read an evaluated run or an ensemble. Raises InputError where it is none."""
+    run_dir = RunDir.existing_or_ensemble(path)
     if not run_dir.metrics.is_file():
         raise InputError(f"run directory: {path} is not evaluated yet; run python -m tfcifar.evaluate {path}.")
     with np.load(run_dir.predictions, allow_pickle=False) as predictions:
         labels = predictions["test_labels"]
         correct = predictions["test_logits"].argmax(axis=1) == labels
     metrics, environment = read_json(run_dir.metrics), read_json(run_dir.environment)
-    return EvaluatedRun(run_dir, metrics, read_history(run_dir.history), environment, correct, labels)
+    history = read_history(run_dir.history) if run_dir.history.is_file() else []
+    return EvaluatedRun(run_dir, metrics, history, environment, correct, labels)
 
 
 def write_comparison(runs: list[EvaluatedRun], output: Path) -> str:
@@ -64,13 +68,16 @@ def write_comparison(runs: list[EvaluatedRun], output: Path) -> str:
         for low, high in [run.metrics["accuracy_ci95"]]
     ]
     figures.plot_comparison(rows, output / "comparison.png")
-    figures.plot_all_curves({run.run_dir.name: run.history for run in runs}, output / "curves.png")
+    histories = {run.run_dir.name: run.history for run in runs if run.history}
+    if histories:
+        figures.plot_all_curves(histories, output / "curves.png")
     parts = ["# Comparison" if len(runs) > 1 else f"# {first.run_dir.name}", _table(runs)]
     if len(runs) > 1:
         parts += [f"Against {first.run_dir.name}, on the same {len(first.correct):,} test images:", _tests(runs)]
         parts += [_what_helped(runs)]
     summary = "\n\n".join(parts[1:])
-    parts += ["![test accuracy with 95% intervals](comparison.png)", "![validation accuracy by epoch](curves.png)"]
+    parts += ["![test accuracy with 95% intervals](comparison.png)"]
+    parts += ["![validation accuracy by epoch](curves.png)"] if histories else []
     for run in runs[1:]:
         parts += [f"## {run.run_dir.name} against {first.run_dir.name}, class by class", _classes(run, first)]
     for run in runs:
@@ -126,6 +133,8 @@ def _section(run: EvaluatedRun, output: Path) -> list[str]:
         "Most confused:\n\n" + "\n".join(pairs) if pairs else "No mistakes.",
     ]
     for figure, words in FIGURES_OF_A_RUN.items():
+        if not (run.run_dir.figures / figure).is_file():  # what was not trained by epochs has no curves
+            continue
         copy = output / f"{name}_{figure}"
         write_whole(copy, lambda path, source=run.run_dir.figures / figure: shutil.copyfile(source, path))
         parts.append(f"![{words} of {name}]({copy.name})")
@@ -140,13 +149,18 @@ def _table(runs: list[EvaluatedRun]) -> str:
     for run in runs:
         m = run.metrics
         low, high = m["accuracy_ci95"]
-        tta = f"{m['tta']['accuracy']:.2%} ({m['tta']['views']})" if "tta" in m else "not used"
         lines.append(
             f"| {run.run_dir.name} | {m['model']} | {m['parameters'] / 1e6:.2f} M | {_validation(m)} "
-            f"| **{m['accuracy']:.2%}** | {low:.2%} to {high:.2%} | {tta} | {m['loss']:.3f} | {m['ece']:.3f} "
+            f"| **{m['accuracy']:.2%}** | {low:.2%} to {high:.2%} | {_with_tta(m)} | {m['loss']:.3f} | {m['ece']:.3f} "
             f"| {duration(m['train_seconds'])} |"
         )
     return "\n".join(lines)
+
+
+def _with_tta(metrics: dict) -> str:
+    if metrics.get("views", "none") != "none":  # an ensemble of members with views has no plain figure
+        return f"in it ({metrics['views']})"
+    return f"{metrics['tta']['accuracy']:.2%} ({metrics['tta']['views']})" if "tta" in metrics else "not used"
 
 
 def _validation(metrics: dict) -> str:

@@ -45,6 +45,23 @@ def explanation_table(rows: list[dict]) -> str:
     )
 
 
+def calibration_table(rows: list[dict]) -> str:
+    """What `calibrate_run` found for one run, before and after; the method that is kept has a star."""
+    lines = []
+    for split in dict.fromkeys(row["split"] for row in rows):
+        of_split = [row for row in rows if row["split"] == split]
+        note = " (cross-validated)" if split == "validation" else ""
+        lines.append(f"{of_split[0]['run']}, {of_split[0]['n']:,} {split} images{note}")
+        lines.append(f"  {'':22} {'accuracy':>8} {'NLL':>7} {'Brier':>7} {'ECE':>7} {'adaptive ECE':>12}")
+        for row in of_split:
+            name = "as it is" if row["method"] == "none" else f"{row['method']} scaling"
+            lines.append(
+                f"  {name + ' *' * row['kept']:22} {row['accuracy']:8.2%} {row['nll']:7.4f} {row['brier']:7.4f} "
+                f"{row['ece']:7.4f} {row['adaptive_ece']:12.4f}"
+            )
+    return "\n".join([*lines, "* kept: the simplest one that no other betters significantly in validation NLL"])
+
+
 def _groups(groups: dict) -> str:
     accuracy = groups["accuracy"]
     return f"{' or '.join(groups['names'])}: {accuracy['head']:.2%} by the head, {accuracy['classes']:.2%} by classes"
