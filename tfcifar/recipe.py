@@ -12,7 +12,7 @@ from tfcifar.training.config import Optimizer, Schedule
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 LABELS = ("one_hot", "integer")
-TTA_VIEWS = ("none", "flip", "flip_translate")
+TTA_VIEWS = ("none", "flip", "flip_translate", "flip_translate_8", "multi_crop")
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Recipe:
     labels: str = "one_hot"  # integer: sparse cross-entropy; no MixUp, CutMix or label smoothing
     mixed_precision: str = "auto"
     early_stopping_patience: int | None = None  # epochs of the main phase without a better validation accuracy
-    tta: str = "none"  # none | flip | flip_translate: test-time views, reported beside the plain figure
+    tta: str = "none"  # one of TTA_VIEWS: test-time views, reported beside the plain figure
     seed: int = 0
     deterministic: bool = False
 

@@ -1,5 +1,6 @@
 """Test-time views from the recipe to metrics.json and the record; which of them open the test split."""
 
+import csv
 import json
 import shutil
 
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 
 from pipelines.errors import InputError
-from tests.integration.commands import SMOKE, run
+from tests.integration.commands import SMOKE, error_lines, run
 from tfcifar.evaluation.evaluate_run import evaluate_run
+from tfcifar.recipe_json import load_json
 from tfcifar.reporting.results import record
 from tfcifar.reporting.run_report import load_run
 from tfcifar.run_dir import RunDir
+from tfcifar.runs import open_splits
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,36 @@ def test_a_run_from_before_there_were_views_is_read_as_one_without(run_dir):
     assert openings(run_dir) == ["flip"]
     assert evaluate_run(run_dir, "flip")["tta"]["views"] == "flip"
     assert openings(run_dir) == ["flip", "flip"]
+
+
+def test_all_views_are_compared_on_validation_while_the_test_split_stays_closed(run_dir):
+    stdout = run("tfcifar.evaluate", run_dir.path, "--compare-tta").stdout
+    assert openings(run_dir) == ["flip"]
+    with run_dir.tta.open() as file:
+        rows = {row["views"]: row for row in csv.DictReader(file)}
+    assert {name: int(row["passes"]) for name, row in rows.items()} == {
+        "none": 1, "flip": 2, "flip_translate": 6, "flip_translate_8": 18, "multi_crop": 10,
+    }  # fmt: skip
+    saved = predictions(run_dir)
+    for views, suffix in (("none", ""), ("flip", "_tta")):
+        right = saved[f"validation_logits{suffix}"].argmax(1) == saved["validation_labels"]
+        assert float(rows[views]["accuracy"]) == right.mean()
+    assert rows["none"]["p_value"] == ""
+    assert float(rows["flip"]["difference"]) == pytest.approx(
+        float(rows["flip"]["accuracy"]) - float(rows["none"]["accuracy"])
+    )
+    assert f"{float(rows['multi_crop']['accuracy']):.2%}" in stdout
+
+
+def test_views_of_a_run_that_saw_the_validation_images_are_not_compared_by_them(run_dir):
+    recipe = json.loads(run_dir.recipe.read_text())
+    recipe["data"]["train_on_validation"] = True
+    run_dir.recipe.write_text(json.dumps(recipe))
+    splits, _ = open_splits(load_json(run_dir.recipe).data)
+    environment = json.loads(run_dir.environment.read_text())
+    run_dir.environment.write_text(json.dumps(environment | {"data": environment["data"] | splits.checksums}))
+    (line,) = error_lines(run("tfcifar.evaluate", run_dir.path, "--compare-tta", expect=2))
+    assert "was trained on the validation images" in line
 
 
 def test_unknown_views_are_answered_with_the_nearest(run_dir):

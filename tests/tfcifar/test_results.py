@@ -143,3 +143,7 @@ def test_the_readme_shows_plain_and_averaged_accuracy_apart():
         == "| [slow](results/fast/) | **95.00%** (n=1) | not used | 40 min, on train + validation | a GPU | `c` |"
     )
     assert "six views" in lines[-1]
+    assert "multi_crop" not in lines[-1]
+    summary[2]["views"] = "multi_crop"
+    assert lines[-1] in readme_table(summary)  # those of the paper, and behind them what else is used
+    assert "`multi_crop`: mean logits of ten views" in readme_table(summary)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from tfcifar.evaluation.tta import VIEWS, predict_logits
 from tfcifar.recipe import TTA_VIEWS
@@ -31,7 +32,7 @@ def expected_logits(model, images):
 
 def test_the_views_are_those_that_a_recipe_may_name_and_their_weights_add_up_to_one():
     assert tuple(VIEWS) == TTA_VIEWS
-    assert [len(views) for views in VIEWS.values()] == [1, 2, 6]
+    assert [len(views) for views in VIEWS.values()] == [1, 2, 6, 18, 10]
     assert all(sum(weight for weight, _ in views) == 1 for views in VIEWS.values())
 
 
@@ -67,6 +68,30 @@ def test_flip_translate_is_half_the_image_and_half_two_translations_with_reflect
     np.testing.assert_allclose(
         predict_logits(linear, images, "flip_translate", 3), expected, rtol=0, atol=1e-4
     )  # logits of order 10, in float32
+
+
+def test_one_bright_pixel_is_found_at_its_eight_neighbours_too():
+    inputs = keras.Input((5, 5, 1))
+    pixels = keras.Model(inputs, keras.layers.Flatten()(inputs))
+    image = np.zeros((1, 5, 5, 1), np.uint8)
+    image[0, 2, 2] = 160
+    around = np.pad(np.full((3, 3), 10), 1)  # half of the weight in eight places: a sixteenth each
+    around[2, 2] = 80
+    assert predict_logits(pixels, image, "flip_translate_8", 1).reshape(5, 5).tolist() == around.tolist()
+
+
+def test_multi_crop_is_half_the_image_and_half_its_four_corners_enlarged():
+    inputs = keras.Input((16, 16, 1))
+    pixels = keras.Model(inputs, keras.layers.Flatten()(inputs))
+    image = np.random.default_rng(2).integers(0, 256, (1, 16, 16, 1)).astype(np.uint8)
+    corners = [image[0, top : top + 14, left : left + 14, 0] for top in (0, 2) for left in (0, 2)]
+    enlarged = [np.asarray(Image.fromarray(corner.astype(np.float32)).resize((16, 16), Image.Resampling.BILINEAR))
+                for corner in corners]  # fmt: skip
+    views = 0.5 * image[0, ..., 0] + 0.5 * np.mean(enlarged, axis=0)
+    expected = (views + views[:, ::-1]) / 2
+    np.testing.assert_allclose(
+        predict_logits(pixels, image, "multi_crop", 1).reshape(16, 16), expected, rtol=0, atol=0.01
+    )  # of 0..255
 
 
 def test_none_is_the_plain_prediction_bit_for_bit(linear, images):

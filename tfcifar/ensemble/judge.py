@@ -14,7 +14,7 @@ from tfcifar.evaluation.folds import out_of_fold
 from tfcifar.evaluation.members import Members
 from tfcifar.evaluation.metrics import classification_metrics
 from tfcifar.evaluation.scaling import fit_temperature
-from tfcifar.evaluation.statistics import compare
+from tfcifar.evaluation.statistics import comparison_columns
 
 SPLITS = ("validation", "test")
 
@@ -80,18 +80,8 @@ def judge(members: Members, predictions: dict[str, dict[str, np.ndarray]], again
             low, high = found["accuracy_ci95"]
             row = {"split": split, "name": name, "n": found["n"], "accuracy": found["accuracy"], "low": low,
                    "high": high, "nll": found["loss"], "brier": found["brier"], "ece": found["ece"]}  # fmt: skip
-            rows.append(row | _comparison(right[name], right[against] if name != against else None))
+            rows.append(row | comparison_columns(right[name], right[against] if name != against else None))
     return rows
-
-
-def _comparison(right: np.ndarray, others: np.ndarray | None) -> dict:
-    names = ("difference", "difference_low", "difference_high", "p_value", "verdict")
-    if others is None:
-        return dict.fromkeys(names)
-    found = compare(right, others)
-    return dict(
-        zip(names, (found["difference"], *found["interval95"], found["p_value"], found["verdict"]), strict=True)
-    )
 
 
 def contributions(members: Members, picks: int) -> tuple[list[dict], list[dict]]:

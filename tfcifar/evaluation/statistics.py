@@ -95,6 +95,19 @@ def compare(correct_a: np.ndarray, correct_b: np.ndarray) -> dict:
     }
 
 
+def comparison_columns(correct_a: np.ndarray, correct_b: np.ndarray | None) -> dict:
+    """`compare` as columns of a CSV: `difference`, `difference_low`, `difference_high`, `p_value`, `verdict`.
+
+    All are None where there is nothing to compare with, as in the row that others are compared with.
+    """
+    names = ("difference", "difference_low", "difference_high", "p_value", "verdict")
+    if correct_b is None:
+        return dict.fromkeys(names)
+    found = compare(correct_a, correct_b)
+    values = found["difference"], *found["interval95"], found["p_value"], found["verdict"]
+    return dict(zip(names, values, strict=True))
+
+
 def compare_losses(losses_a: np.ndarray, losses_b: np.ndarray, samples: int = 2000, seed: int = 0) -> dict:
     """Model a against model b by a loss of each example, such as its cross-entropy, on the same examples.
 

@@ -7,7 +7,12 @@ TTA_IN_WORDS = {
     "flip": "mean logits of two views, the image and its mirror image",
     "flip_translate": "mean logits of six views, the image (half of the weight) and two one-pixel translations of it, "
     "each also mirrored",
+    "flip_translate_8": "mean logits of eighteen views, the image (half of the weight) and its eight one-pixel "
+    "translations, each also mirrored",
+    "multi_crop": "mean logits of ten views, the image (half of the weight) and its four corners, 7/8 as high and wide "
+    "and enlarged again, each also mirrored",
 }
+VIEWS_OF_AIRBENCH = ("flip", "flip_translate")  # those of arXiv:2404.00498
 
 
 def result_table(metrics: dict) -> str:
@@ -60,6 +65,26 @@ def calibration_table(rows: list[dict]) -> str:
                 f"{row['ece']:7.4f} {row['adaptive_ece']:12.4f}"
             )
     return "\n".join([*lines, "* kept: the simplest one that no other betters significantly in validation NLL"])
+
+
+def views_table(rows: list[dict]) -> str:
+    """What `compare_views` found for one run: each choice of test-time views against none."""
+    lines = [
+        f"{rows[0]['run']}, {rows[0]['n']:,} validation images",
+        f"  {'views':18} {'passes':>6} {'seconds':>7} {'accuracy':>8} {'NLL':>7} {'ECE':>7}  difference from none",
+    ]
+    for row in rows:
+        against = ""
+        if row["difference"] is not None:
+            against = (
+                f"{100 * row['difference']:+.2f} points ({100 * row['difference_low']:+.2f} to "
+                f"{100 * row['difference_high']:+.2f}), p = {row['p_value']:.2g}, {row['verdict']}"
+            )
+        lines.append(
+            f"  {row['views']:18} {row['passes']:6} {row['seconds']:7.1f} {row['accuracy']:8.2%} {row['nll']:7.4f} "
+            f"{row['ece']:7.4f}  {against}".rstrip()
+        )
+    return "\n".join(lines)
 
 
 def _groups(groups: dict) -> str:
