@@ -196,6 +196,19 @@ class Recipe:
             f"steps that leave the last at least one of {self.epochs} epochs",
             self.transfer.unfreeze,
         )
+        last_phase = self.epochs - self.small_images.epochs - steps_before_last
+        check(
+            self.optimizer.swa_epochs <= max(last_phase, 0),
+            "optimizer.swa_epochs",
+            f"at most {last_phase}, the epochs in which all weights train on whole images",
+            self.optimizer.swa_epochs,
+        )
+        check(
+            not (self.optimizer.swa_epochs and patience),
+            "optimizer.swa_epochs",
+            "0 with early_stopping_patience: which epochs are the last is not known before",
+            self.optimizer.swa_epochs,
+        )
         pretrained = MODELS[self.model.name].pretrained
         check(
             self.small_images.epochs < self.epochs,

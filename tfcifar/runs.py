@@ -103,4 +103,7 @@ def run_recipe(recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bo
 def _validation(summary: dict) -> str:
     if summary["val_accuracy"] is None:
         return "no validation: it trained on those images too"
+    if "averaged_epochs" in summary:
+        epochs = summary["averaged_epochs"]
+        return f"validation accuracy {summary['val_accuracy']:.4f} of the weights averaged over {epochs} epochs"
     return f"best validation accuracy {summary['val_accuracy']:.4f} in epoch {summary['best_epoch']}"

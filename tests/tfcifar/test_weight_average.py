@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfcifar.training.weight_average import WeightAverage
+from tfcifar.training.weight_average import EpochAverage, WeightAverage
 
 
 def test_average_follows_the_hand_computed_one():
@@ -72,3 +72,13 @@ def test_a_checkpoint_needs_the_averages_and_the_count_of_steps():
     average.update()
     assert [tuple(variable.shape) for variable in average.variables] == [(3,), (), ()]
     assert float(average.variables[-1]) == 1.0
+
+
+def test_the_mean_over_epochs_begins_with_its_first_and_counts_each_alike():
+    weight = keras.Variable(100.0, dtype="float32")
+    average = EpochAverage([weight], first_epoch=2)
+    for epoch, value in enumerate([50.0, 60.0, 1.0, 2.0, 6.0]):
+        weight.assign(value)
+        average.update(epoch)
+    assert float(average.averages[0]) == pytest.approx((1 + 2 + 6) / 3)
+    assert float(average.variables[-1]) == 3

@@ -61,6 +61,8 @@ class EndOfEpoch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         train_seconds = time.perf_counter() - self.started
+        if self.model.epoch_average is not None:
+            self.model.epoch_average.update(epoch)
         with self.model.average.applied() if self.model.average is not None else nullcontext():
             row = self._validate(epoch, logs)
             best_before = max((row["val_accuracy"] for row in self.state.history), default=-1.0)

@@ -18,6 +18,7 @@ def state_variables(trainable) -> dict[str, list]:
         "model": trainable.variables,  # weights and the states of the random generators (dropout)
         "optimizer": trainable.optimizer.variables,
         "average": trainable.average.variables if trainable.average is not None else [],
+        "epoch_average": trainable.epoch_average.variables if trainable.epoch_average is not None else [],
     }
 
 

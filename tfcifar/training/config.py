@@ -21,6 +21,9 @@ class Optimizer:
     dense_ratio: float = 2.8  # muon: likewise that of the head
     clip_norm: float | None = None  # of all gradients together
     ema_decay: float | None = None  # per step; validation and the saved model use the averaged weights
+    # SWA: the saved model is the mean of the weights at the end of each of the last so many epochs. It takes a schedule
+    # whose learning rate has not fallen to nothing by then, such as "constant" or "stages".
+    swa_epochs: int = 0
 
     def __post_init__(self):
         if self.name not in OPTIMIZERS:
@@ -44,6 +47,13 @@ class Optimizer:
             "optimizer.ema_decay",
             "a number between 0 and 1",
             self.ema_decay,
+        )
+        check(self.swa_epochs >= 0, "optimizer.swa_epochs", "at least 0", self.swa_epochs)
+        check(
+            not (self.swa_epochs and self.ema_decay),
+            "optimizer.swa_epochs",
+            "0 with ema_decay: one of the two averages",
+            self.swa_epochs,
         )
 
 

@@ -10,7 +10,7 @@ from pipelines.augment import augment_batch
 from pipelines.augment_config import Augment
 from tfcifar.models.image_size import at_image_size
 from tfcifar.models.multi_task import CLASSES, GROUPS
-from tfcifar.training.weight_average import WeightAverage
+from tfcifar.training.weight_average import EpochAverage, WeightAverage
 
 
 class TrainableModel(keras.Model):
@@ -25,6 +25,7 @@ class TrainableModel(keras.Model):
         integer_labels: bool,
         image_size: int | None = None,
         groups: np.ndarray | None = None,
+        epoch_average: EpochAverage | None = None,
     ):
         """The training model of `model`.
 
@@ -37,6 +38,7 @@ class TrainableModel(keras.Model):
         trainable = cls(inputs=model.input, outputs=model.output, name=f"{model.name}_training")
         trainable.device_augment = device_augment
         trainable.average = average
+        trainable.epoch_average = epoch_average
         trainable.integer_labels = integer_labels
         trainable.shrink_to = image_size if image_size and model.input_shape[1] == image_size else None
         trainable.groups = groups

@@ -21,14 +21,16 @@ from tfcifar.training.checkpoint import read_header, restore_state, state_variab
 from tfcifar.training.optimizers import make_optimizer
 from tfcifar.training.phases import HEAD, Phase, phases_of
 from tfcifar.training.precision import choose_precision, gpu_capability
+from tfcifar.training.swa import save_epoch_average
 from tfcifar.training.trainable import TrainableModel
-from tfcifar.training.weight_average import WeightAverage
+from tfcifar.training.weight_average import EpochAverage, WeightAverage
 
 
 def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False) -> dict:
     """Run all phases of `recipe`; `run_dir` receives everything, `model.keras` is the best by validation accuracy.
 
-    With `data.train_on_validation` there is nothing left to choose by: `model.keras` is the last.
+    With `data.train_on_validation` there is nothing left to choose by: `model.keras` is the last. With
+    `optimizer.swa_epochs` it is the mean of the last epochs' weights.
 
     Args:
         resume: continue the run that `run_dir` holds, from its last whole epoch. The batches, learning rates
@@ -57,6 +59,10 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
         model = with_group_head(model, len(names))
     decay = recipe.optimizer.ema_decay
     average = WeightAverage(model.weights, decay) if decay else None
+    phases = phases_of(recipe)
+    swa_epochs, epoch_average = recipe.optimizer.swa_epochs, None
+    if swa_epochs:
+        epoch_average = EpochAverage(model.weights, phases[-1].last_epoch - swa_epochs)
     # On a CPU the input chain augments while the last step still computes; a GPU does it in the step itself.
     device_augment = recipe.augment if capability is not None else None
     integer_labels = recipe.labels == "integer"
@@ -74,11 +80,15 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
         write_text(run_dir.recipe, recipe.to_json())
     saved = read_header(run_dir.checkpoints) if resume else None
     state = RunState(**saved) if saved else RunState()
-    for phase in phases_of(recipe):
+    for phase in phases:
         if state.epoch < phase.last_epoch:
-            trainable = TrainableModel.wrap(model, device_augment, average, integer_labels, phase.image_size, groups)
+            trainable = TrainableModel.wrap(
+                model, device_augment, average, integer_labels, phase.image_size, groups, epoch_average
+            )
             _run_phase(recipe, phase, splits, run_dir, model, trainable, state)
     summary = _summarize(state)
+    if epoch_average is not None:
+        summary |= save_epoch_average(epoch_average, model, splits, run_dir, recipe, summary["seconds"])
     write_json(run_dir.timing, summary)
     return summary
 
@@ -145,7 +155,7 @@ def _run_phase(
     trainable.optimizer.build(trainable.trainable_variables)  # compile may have wrapped it, for float16
     if state.epoch:
         # A phase starts with a fresh optimizer; a resumed one with the optimizer that it had.
-        names = ["model", "average"] + ["optimizer"] * (state.epoch > phase.first_epoch)
+        names = ["model", "average", "epoch_average"] + ["optimizer"] * (state.epoch > phase.first_epoch)
         restore_state(run_dir.checkpoints, {name: state_variables(trainable)[name] for name in names})
     if should_stop_early(state.history, recipe.early_stopping_patience):
         return

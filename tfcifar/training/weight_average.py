@@ -1,4 +1,4 @@
-"""Exponential moving average of a model's weights (Polyak averaging; Tarvainen and Valpola 2017)."""
+"""Averages of a model's weights: over steps, with exponentially falling weight, and over epochs."""
 
 from contextlib import contextmanager
 
@@ -6,29 +6,23 @@ import keras
 import tensorflow as tf
 
 
-class WeightAverage:
-    """Averages every weight, BatchNorm statistics included.
+class Average:
+    """An average of every weight, BatchNorm statistics included, of which `count` updates have been made."""
 
-    The decay grows as (1 + t) / (10 + t) up to `decay`, so that early averages are not stuck at the start.
-    """
-
-    def __init__(self, weights: list[keras.Variable], decay: float):
-        self.decay = decay
+    def __init__(self, weights: list[keras.Variable]):
         self.weights = weights
         self.averages = [tf.Variable(weight.value, trainable=False) for weight in weights]
-        self.steps = tf.Variable(0.0, trainable=False)
+        self.count = tf.Variable(0.0, trainable=False)
 
     @property
     def variables(self) -> list[tf.Variable]:
         """What a checkpoint must hold."""
-        return [*self.averages, self.steps]
+        return [*self.averages, self.count]
 
-    def update(self) -> None:
-        """To be called once a training step, after the optimizer."""
-        self.steps.assign_add(1.0)
-        decay = tf.minimum(self.decay, (1.0 + self.steps) / (10.0 + self.steps))
+    def _move(self, share) -> None:
+        """`share` of the way from the averages to the weights."""
         for average, weight in zip(self.averages, self.weights, strict=True):
-            average.assign_sub((1.0 - decay) * (average - weight.value))
+            average.assign_sub(share * (average - weight.value))
 
     @contextmanager
     def applied(self):
@@ -43,3 +37,36 @@ class WeightAverage:
     def _assign(self, values) -> None:
         for weight, value in zip(self.weights, values, strict=True):
             weight.assign(value)
+
+
+class WeightAverage(Average):
+    """Exponential moving average over steps (Polyak averaging; Tarvainen and Valpola 2017, arXiv:1703.01780).
+
+    The decay grows as (1 + t) / (10 + t) up to `decay`, so that early averages are not stuck at the start.
+    """
+
+    def __init__(self, weights: list[keras.Variable], decay: float):
+        super().__init__(weights)
+        self.decay = decay
+
+    def update(self) -> None:
+        """To be called once a training step, after the optimizer."""
+        self.count.assign_add(1.0)
+        self._move(1.0 - tf.minimum(self.decay, (1.0 + self.count) / (10.0 + self.count)))
+
+
+class EpochAverage(Average):
+    """Mean of the weights at the end of each epoch from `first_epoch` on (Izmailov et al. 2018, arXiv:1803.05407).
+
+    Stochastic weight averaging (SWA). Its BatchNorm statistics are of no use: see `recompute_statistics`.
+    """
+
+    def __init__(self, weights: list[keras.Variable], first_epoch: int):
+        super().__init__(weights)
+        self.first_epoch = first_epoch
+
+    def update(self, epoch: int) -> None:
+        """To be called at the end of each epoch, counted from 0."""
+        if epoch >= self.first_epoch:
+            self.count.assign_add(1.0)
+            self._move(1.0 / self.count)
