@@ -146,7 +146,7 @@ def test_calibration_is_fitted_on_validation_and_found_again_unless_the_model_ha
     assert (output / "figures" / "calibration.png").is_file()
     assert load_calibration(output, "vector").method == "vector"
     (runs[2] / "model.keras").write_bytes(b"another")
-    with pytest.raises(InputError, match=r"another model\.keras than lies there now; run python -m tfcifar\.calibrate"):
+    with pytest.raises(InputError, match=r"another model than lies there now; run python -m tfcifar\.calibrate"):
         load_calibration(runs[2])
     with pytest.raises(InputError, match="is not calibrated yet"):
         load_calibration(runs[0])

@@ -7,7 +7,7 @@ from keras import layers
 from scipy import special
 
 from pipelines.corruptions_names import STANDARD
-from tfcifar.evaluation.statistics import compare_shares, paired_bootstrap
+from tfcifar.evaluation.statistics import compare_means, paired_bootstrap
 from tfcifar.reporting.robustness_figures import plot_accuracy_table, plot_attacks, plot_by_severity
 from tfcifar.robustness.attacks import attack_rows, fgsm, loss_gradients, pgd
 from tfcifar.robustness.predictions import Predictions
@@ -175,13 +175,13 @@ def test_scores_are_those_of_the_kept_predictions(kept):
 
 def test_shares_of_zero_and_one_compare_as_correct_predictions_do():
     a, b = RANDOM.random(500) < 0.8, RANDOM.random(500) < 0.7
-    found, expected = compare_shares(a, b), paired_bootstrap(a, b)
+    found, expected = compare_means(a, b), paired_bootstrap(a, b)
     assert found["difference"] == pytest.approx(expected["difference"])
     np.testing.assert_allclose(found["interval95"], expected["interval95"], atol=0.005)
     assert found["verdict"] == "significant"
-    assert compare_shares(a, a)["verdict"] == "not significant"
-    with pytest.raises(ValueError, match="share_a, share_b: expected two shapes"):
-        compare_shares(a, b[:10])
+    assert compare_means(a, a)["verdict"] == "not significant"
+    with pytest.raises(ValueError, match="values_a, values_b: expected two shapes"):
+        compare_means(a, b[:10])
 
 
 def test_figures_are_drawn_for_few_and_for_many_runs(tmp_path):

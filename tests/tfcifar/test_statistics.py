@@ -5,11 +5,9 @@ from math import comb, sqrt
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
 
 from tfcifar.evaluation.statistics import (
     compare,
-    compare_losses,
     compare_over_seeds,
     mcnemar,
     mean_and_std,
@@ -132,21 +130,3 @@ def test_seeds_that_scatter_widen_the_interval_until_nothing_is_significant():
 def test_seeds_judged_on_other_examples_are_refused():
     with pytest.raises(ValueError, match=r"the same examples. Received: 5 and 4"):
         compare_over_seeds(np.ones((2, 5), bool), np.ones((2, 4), bool))
-
-
-def test_losses_are_compared_as_by_scipys_bootstrap():
-    rng = np.random.default_rng(0)
-    a, b = rng.exponential(1.0, 500), rng.exponential(1.1, 500)
-    found = compare_losses(a, b)
-    expected = bootstrap((a - b,), np.mean, method="percentile", n_resamples=4000, rng=1).confidence_interval
-    assert found["difference"] == pytest.approx(a.mean() - b.mean())
-    assert found["interval95"] == pytest.approx([expected.low, expected.high], abs=0.015)
-    assert compare_losses(a, a + 0.5)["verdict"] == "significant"
-    assert compare_losses(a, b[::-1])["verdict"] == "not significant"
-
-
-def test_losses_that_cannot_be_compared_are_refused():
-    with pytest.raises(ValueError, match="same examples"):
-        compare_losses(np.ones(3), np.ones(4))
-    with pytest.raises(ValueError, match="losses_b: expected finite"):
-        compare_losses(np.ones(3), np.array([1.0, np.inf, 1.0]))

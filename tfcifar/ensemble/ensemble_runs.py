@@ -22,6 +22,7 @@ from tfcifar.environment import describe_command
 from tfcifar.evaluation.calibration import reliability_bins
 from tfcifar.evaluation.members import Members, load_members
 from tfcifar.evaluation.metrics import classification_metrics, softmax
+from tfcifar.evaluation.openings import model_digest
 from tfcifar.reporting import figures
 from tfcifar.reporting.ensemble_report import write_ensemble_report
 from tfcifar.run_dir import RunDir, read_json, write_csv, write_json, write_whole
@@ -69,8 +70,8 @@ def ensemble_runs(
         views,
         members.class_names,
     )
-    digest = save_ensemble(ensemble, output)
-    _write_predictions(folder, members, predictions[chosen], digest)
+    save_ensemble(ensemble, output)
+    _write_predictions(folder, members, predictions[chosen])
     _write_metrics(folder, members, ensemble, predictions[chosen])
     by_member, curve = contributions(members, picks or len(members.names))
     pairs = diversity(members)
@@ -85,9 +86,9 @@ def _of_members(run_dirs: list[RunDir], members: Members, combination: Combinati
     return [(run_dir.path, model) for run_dir, model in (by_name[name] for name in combination.members)]
 
 
-def _write_predictions(folder: RunDir, members: Members, predicted: dict[str, np.ndarray], digest: str) -> None:
+def _write_predictions(folder: RunDir, members: Members, predicted: dict[str, np.ndarray]) -> None:
     """As a run's, log-probabilities in place of logits; those of the validation split are cross-validated."""
-    arrays = {"model": np.array(digest)}
+    arrays = {"model": np.array(model_digest(folder))}
     for split, log_probabilities in predicted.items():
         arrays[f"{split}_labels"] = getattr(members, f"{split}_labels")
         arrays[f"{split}_logits"] = log_probabilities

@@ -1,6 +1,5 @@
 """ensemble.json: a fitted combination and where its members lie, written and read."""
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +34,8 @@ class Ensemble:
         return self.combination.combine(logits)
 
 
-def save_ensemble(ensemble: Ensemble, folder: Path) -> str:
-    """Write ensemble.json into `folder`; return its SHA-256. Paths are relative to it: both may be moved together."""
+def save_ensemble(ensemble: Ensemble, folder: Path) -> None:
+    """Write ensemble.json into `folder`. Paths are relative to it: both may be moved together."""
     each = ensemble.combination
     members = [
         {
@@ -59,9 +58,7 @@ def save_ensemble(ensemble: Ensemble, folder: Path) -> str:
         "bias": None if each.bias is None else each.bias.tolist(),
         "penalty": each.penalty,
     }
-    path = RunDir(folder).ensemble
-    write_json(path, content)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    write_json(RunDir(folder).ensemble, content)
 
 
 def load_ensemble(folder: Path) -> Ensemble:

@@ -1,6 +1,5 @@
 """Calibrate a run or an ensemble on its validation logits: calibration.json, and what it changes."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,9 @@ from tfcifar.evaluation.calibration import adaptive_calibration_error, expected_
 from tfcifar.evaluation.folds import out_of_fold
 from tfcifar.evaluation.members import Members, load_members
 from tfcifar.evaluation.metrics import classification_metrics, softmax
+from tfcifar.evaluation.openings import model_digest
 from tfcifar.evaluation.scaling import METHODS, Scaling
-from tfcifar.evaluation.statistics import compare_losses
+from tfcifar.evaluation.statistics import compare_means
 from tfcifar.reporting.reliability import plot_before_after
 from tfcifar.run_dir import RunDir, read_json, write_json
 
@@ -76,9 +76,8 @@ def load_calibration(path: Path, method: str | None = None) -> Scaling:
     if not folder.calibration.is_file():
         raise InputError(f"calibration: {path} is not calibrated yet; {command}.")
     content = read_json(folder.calibration)
-    model = folder.ensemble if folder.ensemble.is_file() else folder.model
-    if hashlib.sha256(model.read_bytes()).hexdigest() != content["model"]:
-        raise InputError(f"calibration: that of {path} is of another {model.name} than lies there now; {command}.")
+    if model_digest(folder) != content["model"]:
+        raise InputError(f"calibration: that of {path} is of another model than lies there now; {command}.")
     method = content["kept"] if method is None else method
     found = content["methods"][method]
     return Scaling(method, np.array(found["scale"]), np.array(found["bias"]))
@@ -97,7 +96,7 @@ def _simplest_of_the_best(predictions: dict[str, np.ndarray], labels: np.ndarray
     names = list(losses)
     kept = names[0]
     for name in names[1:]:
-        found = compare_losses(losses[name], losses[kept])
+        found = compare_means(losses[name], losses[kept])
         if found["verdict"] == "significant" and found["difference"] < 0:
             kept = name
     return kept

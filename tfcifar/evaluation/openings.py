@@ -10,8 +10,12 @@ from tfcifar.run_dir import RunDir
 
 
 def model_digest(run_dir: RunDir) -> str:
-    """The SHA-256 of model.keras, in hexadecimal digits: which model a prediction or an opening belongs to."""
-    return hashlib.sha256(run_dir.model.read_bytes()).hexdigest()
+    """The SHA-256 of model.keras, in hexadecimal digits: which model a prediction or an opening belongs to.
+
+    Of an ensemble, that of ensemble.json, which names the models of its members by theirs.
+    """
+    model = run_dir.ensemble if run_dir.ensemble.is_file() else run_dir.model
+    return hashlib.sha256(model.read_bytes()).hexdigest()
 
 
 def open_test_on_record(run_dir: RunDir, source: Source, digest: str, views: str, purpose: str) -> tuple[Examples, str]:

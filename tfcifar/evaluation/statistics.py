@@ -108,38 +108,6 @@ def comparison_columns(correct_a: np.ndarray, correct_b: np.ndarray | None) -> d
     return dict(zip(names, values, strict=True))
 
 
-def compare_losses(losses_a: np.ndarray, losses_b: np.ndarray, samples: int = 2000, seed: int = 0) -> dict:
-    """Model a against model b by a loss of each example, such as its cross-entropy, on the same examples.
-
-    Args:
-        losses_a, losses_b: float [n], finite, in the same order.
-        samples: number of resampled test sets.
-        seed: fixes the resampling.
-
-    Returns:
-        `difference` (mean of a minus that of b: below 0 where a is better), `interval95` [low, high] (paired
-        bootstrap, as for `paired_bootstrap`) and `verdict`: "significant" if the interval leaves out 0, else "not
-        significant".
-
-    Raises:
-        ValueError: if the arguments are not finite floats of one shape [n], n > 0.
-    """
-    a, b = np.asarray(losses_a), np.asarray(losses_b)
-    for name, value in (("losses_a", a), ("losses_b", b)):
-        if value.dtype.kind != "f" or value.ndim != 1 or value.size == 0 or not np.isfinite(value).all():
-            raise ValueError(f"{name}: expected finite floats [n], n > 0. Received: {value.dtype} {list(value.shape)}")
-    if a.shape != b.shape:
-        raise ValueError(f"losses_a, losses_b: expected the same examples. Received: {a.size} and {b.size} of them")
-    difference, rng = a - b, np.random.default_rng(seed)
-    means = [difference[rng.integers(0, a.size, a.size)].mean() for _ in range(samples)]
-    low, high = np.quantile(means, [0.025, 0.975])
-    return {
-        "difference": float(difference.mean()),
-        "interval95": [float(low), float(high)],
-        "verdict": "significant" if low > 0 or high < 0 else "not significant",
-    }
-
-
 def compare_over_seeds(correct_a: np.ndarray, correct_b: np.ndarray, samples: int = 4000, seed: int = 0) -> dict:
     """Recipe a against recipe b, each trained with several seeds and judged on the same examples.
 
@@ -182,13 +150,14 @@ def compare_over_seeds(correct_a: np.ndarray, correct_b: np.ndarray, samples: in
     }
 
 
-def compare_shares(share_a: np.ndarray, share_b: np.ndarray, samples: int = 2000, seed: int = 0) -> dict:
-    """Model a against model b, judged several times on each of the same examples (under each corruption, say).
+def compare_means(values_a: np.ndarray, values_b: np.ndarray, samples: int = 2000, seed: int = 0) -> dict:
+    """Model a against model b by a number for each of the same examples: its loss, or how often each model is right
+    where it is judged several times (under each corruption, say).
 
     The examples are resampled, each with all of its judgements: these are not independent of each other.
 
     Args:
-        share_a, share_b: float [n], how often each model is right on each example, 0..1.
+        values_a, values_b: float [n].
         samples: number of resampled test sets.
         seed: fixes the resampling.
 
@@ -201,10 +170,10 @@ def compare_shares(share_a: np.ndarray, share_b: np.ndarray, samples: int = 2000
 
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     """
-    a, b = np.asarray(share_a, np.float64), np.asarray(share_b, np.float64)
+    a, b = np.asarray(values_a, np.float64), np.asarray(values_b, np.float64)
     if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
         raise ValueError(
-            f"share_a, share_b: expected two shapes [n], n > 1. Received: {list(a.shape)} and {list(b.shape)}"
+            f"values_a, values_b: expected two shapes [n], n > 1. Received: {list(a.shape)} and {list(b.shape)}"
         )
     found = bootstrap((a - b,), np.mean, n_resamples=samples, batch=100, method="percentile", rng=seed)
     low, high = found.confidence_interval

@@ -7,7 +7,7 @@ import numpy as np
 from pipelines.corruptions_names import EXTRA, STANDARD
 from pipelines.errors import InputError
 from tfcifar.evaluation.openings import model_digest
-from tfcifar.evaluation.statistics import compare_shares
+from tfcifar.evaluation.statistics import compare_means
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting.html import write_html
 from tfcifar.reporting.robustness_figures import (
@@ -118,7 +118,7 @@ def _table(run_dirs: list[RunDir], scores: dict[str, list[dict]], kept: dict[str
 
 
 def _against(share: np.ndarray, reference: np.ndarray) -> tuple[str, str, str]:
-    found = compare_shares(share, reference)
+    found = compare_means(share, reference)
     low, high = (100 * end for end in found["interval95"])
     return f"{100 * found['difference']:+.2f}", f"{low:+.2f} to {high:+.2f}", found["verdict"]
 
