@@ -1,5 +1,14 @@
 """What a training run cost in arithmetic, whatever hardware it ran on."""
 
+import dataclasses
+
+from pipelines.datasets import steps_per_epoch
+from pipelines.splits import Splits
+from tfcifar.models import MODELS, build_model
+from tfcifar.models.complexity import count_macs
+from tfcifar.recipe import Recipe
+from tfcifar.training.phases import phases_of
+
 
 def training_pflop(macs: int, images: int) -> float:
     """Training compute in PFLOP (1e15 floating-point operations) as cifar10-airbench counts it: 6 * MACs * images.
@@ -16,3 +25,20 @@ def training_pflop(macs: int, images: int) -> float:
     pass is the usual one, as in Kaplan et al. 2020, arXiv:2001.08361, section 2.1.
     """
     return 6 * macs * images / 1e15
+
+
+def run_pflop(recipe: Recipe, splits: Splits, epochs: int, macs: int) -> float:
+    """`training_pflop` of a run's `epochs`, each at the image size of its phase; `macs` is that of whole images."""
+    images = steps_per_epoch(splits.train, recipe.batch_size) * recipe.batch_size
+    total = 0.0
+    for phase in phases_of(recipe):
+        trained = max(0, min(epochs, phase.last_epoch) - phase.first_epoch)
+        if phase.image_size:
+            shape, model = (phase.image_size, phase.image_size, 3), recipe.model
+            if MODELS[model.name].pretrained:
+                model = dataclasses.replace(model, weights=None, image_size=phase.image_size)
+            small = build_model(model, shape, splits.num_classes, splits.mean, splits.std)
+            total += training_pflop(count_macs(small), trained * images)
+        else:
+            total += training_pflop(macs, trained * images)
+    return total

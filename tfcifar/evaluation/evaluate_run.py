@@ -1,19 +1,16 @@
 """Judge a trained run on the test split, once for each choice of views and on the record."""
 
-import dataclasses
-
 import keras
 import numpy as np
 
-from pipelines.datasets import EVAL_BATCH_SIZE, steps_per_epoch
+from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import unknown
 from pipelines.splits import Splits
 from tfcifar.evaluation.calibration import reliability_bins
-from tfcifar.evaluation.compute import training_pflop
+from tfcifar.evaluation.compute import run_pflop
 from tfcifar.evaluation.metrics import classification_metrics, softmax
 from tfcifar.evaluation.openings import model_digest, open_test_on_record
 from tfcifar.evaluation.tta import predict_logits
-from tfcifar.models import MODELS, build_model
 from tfcifar.models.complexity import count_macs
 from tfcifar.models.multi_task import GROUPS, classifier_of, has_groups, parse_groups
 from tfcifar.models.saved import load_model
@@ -22,7 +19,6 @@ from tfcifar.recipe_json import load_json
 from tfcifar.reporting import figures
 from tfcifar.run_dir import RunDir, read_history, read_json, write_csv, write_json, write_whole
 from tfcifar.runs import open_splits
-from tfcifar.training.phases import phases_of
 from tfcifar.training.trainer import check_same_data
 
 
@@ -71,7 +67,7 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
         "parameters": model.count_params(),
         "macs": macs,
         "train_seconds": timing["seconds"],
-        "pflop": _pflop(recipe, splits, timing["epochs"], macs),
+        "pflop": timing["pflop"] if "pflop" in timing else run_pflop(recipe, splits, timing["epochs"], macs),
         "validation_accuracy": _validation_accuracy(predictions, "", splits.class_names),
         **({} if views == "none" else {"tta": _tta_metrics(predictions, views, splits.class_names)}),
         **_judge(predictions, "test", "", splits.class_names),
@@ -81,23 +77,6 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
     write_csv(run_dir.per_class, metrics["per_class"])
     _plot(run_dir, metrics, predictions)
     return metrics
-
-
-def _pflop(recipe: Recipe, splits: Splits, epochs: int, macs: int) -> float:
-    """Of the training's `epochs`, each at the image size of its phase; `macs` is that of whole images."""
-    images = steps_per_epoch(splits.train, recipe.batch_size) * recipe.batch_size
-    total = 0.0
-    for phase in phases_of(recipe):
-        trained = max(0, min(epochs, phase.last_epoch) - phase.first_epoch)
-        if phase.image_size:
-            shape, model = (phase.image_size, phase.image_size, 3), recipe.model
-            if MODELS[model.name].pretrained:
-                model = dataclasses.replace(model, weights=None, image_size=phase.image_size)
-            small = build_model(model, shape, splits.num_classes, splits.mean, splits.std)
-            total += training_pflop(count_macs(small), trained * images)
-        else:
-            total += training_pflop(macs, trained * images)
-    return total
 
 
 def _judge(predictions: dict, split: str, suffix: str, class_names) -> dict:
@@ -195,7 +174,8 @@ def _plot_mistakes(run_dir: RunDir, predictions: dict, images, class_names) -> N
 def _plot(run_dir: RunDir, metrics: dict, predictions: dict) -> None:
     names = [row["name"] for row in metrics["per_class"]]
     probabilities = softmax(predictions["test_logits"])
-    figures.plot_curves(read_history(run_dir.history), run_dir.figures / "curves.png")
+    if run_dir.history.is_file():  # a soup has none
+        figures.plot_curves(read_history(run_dir.history), run_dir.figures / "curves.png")
     figures.plot_confusion(metrics["confusion"], names, run_dir.figures / "confusion_matrix.png")
     figures.plot_per_class(metrics["per_class"], run_dir.figures / "per_class.png")
     bins = reliability_bins(probabilities.max(-1), probabilities.argmax(-1) == predictions["test_labels"])

@@ -87,6 +87,29 @@ def views_table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def soup_table(soup: dict) -> str:
+    """What `make_soup` found: the validation accuracy of each run and of the soup."""
+    lines = [f"{'run':32} {'validation':>10}"]
+    for row in soup["members"]:
+        left_out = "" if row["in_soup"] else "  left out"
+        lines.append(f"{row['name']:32} {_or_trained_on(row['validation_accuracy']):>10}{left_out}")
+    lines.append(f"{'soup':32} {_or_trained_on(soup['validation_accuracy']):>10}")
+    found = soup["against_best"]
+    if found is not None:
+        low, high = found["interval95"]
+        lines.append(
+            f"soup against the best run: {100 * found['difference']:+.2f} points ({100 * low:+.2f} to "
+            f"{100 * high:+.2f}), McNemar p = {found['p_value']:.2g}, {found['verdict']}"
+        )
+        if found["verdict"] == "significant" and found["difference"] < 0:
+            lines.append("NOTE: runs that did not begin with the same pretrained weights cannot be averaged.")
+    return "\n".join(lines)
+
+
+def _or_trained_on(accuracy: float | None) -> str:
+    return "trained on" if accuracy is None else f"{accuracy:.2%}"
+
+
 def _groups(groups: dict) -> str:
     accuracy = groups["accuracy"]
     return f"{' or '.join(groups['names'])}: {accuracy['head']:.2%} by the head, {accuracy['classes']:.2%} by classes"

@@ -111,6 +111,8 @@ def _check_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool
             raise InputError(
                 f"run directory: {run_dir.path} already holds a run; --resume continues it, --run-dir takes another."
             )
+        if "soup" in read_json(run_dir.environment):
+            raise InputError(f"--resume: {run_dir.path} holds a soup of runs, not a run; give another --run-dir.")
         before = dataclasses.asdict(load_json(run_dir.recipe))
         different = [name for name, value in dataclasses.asdict(recipe).items() if value != before[name]]
         if different:
