@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pipelines.augment_config import Augment
 from pipelines.errors import check, unknown
 from tfcifar.models import MODELS
-from tfcifar.training.config import Optimizer, Schedule
+from tfcifar.training.config import Optimizer, Schedule, check_swa_epochs
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 LABELS = ("one_hot", "integer")
@@ -197,18 +197,7 @@ class Recipe:
             self.transfer.unfreeze,
         )
         last_phase = self.epochs - self.small_images.epochs - steps_before_last
-        check(
-            self.optimizer.swa_epochs <= max(last_phase, 0),
-            "optimizer.swa_epochs",
-            f"at most {last_phase}, the epochs in which all weights train on whole images",
-            self.optimizer.swa_epochs,
-        )
-        check(
-            not (self.optimizer.swa_epochs and patience),
-            "optimizer.swa_epochs",
-            "0 with early_stopping_patience: which epochs are the last is not known before",
-            self.optimizer.swa_epochs,
-        )
+        check_swa_epochs(self.optimizer.swa_epochs, max(last_phase, 0), patience is not None)
         pretrained = MODELS[self.model.name].pretrained
         check(
             self.small_images.epochs < self.epochs,

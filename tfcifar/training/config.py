@@ -57,6 +57,22 @@ class Optimizer:
         )
 
 
+def check_swa_epochs(swa_epochs: int, last_phase: int, stops_early: bool) -> None:
+    """Raises InputError unless the last `swa_epochs` can be averaged in a run whose last phase has `last_phase`."""
+    check(
+        swa_epochs <= last_phase,
+        "optimizer.swa_epochs",
+        f"at most {last_phase}, the epochs in which all weights train on whole images",
+        swa_epochs,
+    )
+    check(
+        not (swa_epochs and stops_early),
+        "optimizer.swa_epochs",
+        "0 with early_stopping_patience: which epochs are the last is not known before",
+        swa_epochs,
+    )
+
+
 @dataclass(frozen=True)
 class Schedule:
     """Learning rate over the main phase.
