@@ -117,10 +117,10 @@ def plot_contributions(members: list[dict], curve: list[dict], path: str | Path)
         accuracy.plot([row["accuracy"] for row in curve], picks, "o-", color=BLUE)
         accuracy.set_yticks(picks, [""] * len(curve))
         accuracy.set(title="Accuracy", xlabel="validation accuracy")
-        accuracy.xaxis.set_major_formatter(PercentFormatter(1))
+        accuracy.xaxis.set_major_formatter(PercentFormatter(1, decimals=1))
         for ax, rows in ((left, members), (nll, curve), (accuracy, curve)):
             ax.set_ylim(len(rows) - 0.4, -0.6)
-            ax.xaxis.set_major_locator(MaxNLocator(4))
+            ax.xaxis.set_major_locator(MaxNLocator(4 if ax is not accuracy else 3))
             ax.tick_params(axis="y", length=0)
         left.grid(axis="y", visible=False)
 

@@ -102,9 +102,7 @@ def soup_table(soup: dict) -> str:
             f"{100 * high:+.2f}), McNemar p = {found['p_value']:.2g}, {found['verdict']}"
         )
         if found["verdict"] == "significant" and found["difference"] < 0:
-            lines.append(
-                "NOTE: this soup is of no use. Runs can be averaged that began with the same pretrained weights."
-            )
+            lines.append("NOTE: this soup is of no use; average runs that began with the same pretrained weights.")
     return "\n".join(lines)
 
 
