@@ -68,7 +68,7 @@ def test_a_misspelt_field_is_answered_with_the_nearest_and_all_fields():
     with pytest.raises(InputError) as error:
         override(RECIPE, ["optimizer.learning_rte=0.1"])
     assert "no such field. Did you mean optimizer.learning_rate?" in str(error.value)
-    fields = "name, learning_rate, momentum, weight_decay, bias_ratio, dense_ratio, clip_norm, ema_decay"
+    fields = "name, learning_rate, momentum, weight_decay, bias_ratio, dense_ratio, clip_norm, ema_decay, swa_epochs"
     assert f"Fields of optimizer: {fields}." in str(error.value)
 
 
