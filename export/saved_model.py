@@ -1,7 +1,6 @@
 """Export a trained run as a TensorFlow SavedModel, checked against the Keras model in a process without Keras."""
 
 import argparse
-import hashlib
 import os
 import shutil
 import subprocess
@@ -68,6 +67,7 @@ def export_saved_model(run_dir: RunDir, output: Path) -> dict:
 
     import tensorflow as tf
 
+    from tfcifar.evaluation.openings import model_digest
     from tfcifar.models.saved import load_model
 
     with tf.device("CPU:0"):  # the check compares CPU with CPU, and export needs no more
@@ -79,7 +79,7 @@ def export_saved_model(run_dir: RunDir, output: Path) -> dict:
         record = {
             "format": "tf_saved_model",
             "run": run_dir.name,
-            "model_sha256": hashlib.sha256(run_dir.model.read_bytes()).hexdigest(),
+            "model_sha256": model_digest(run_dir),
             "input": {"name": "images", "dtype": "uint8", "shape": list(model.input_shape)},
             "output": {"name": "logits", "dtype": "float32", "shape": list(model.output_shape)},
             "class_names": read_json(run_dir.environment)["data"]["class_names"],

@@ -17,12 +17,8 @@ from pipelines.errors import InputError
 from pipelines.synthetic import generate
 
 GREY = np.full((4, 32, 32, 3), 128, np.uint8)
-NOT_BY_DISTANCE = (
-    "glass_blur",
-    "elastic_transform",
-    "spatter",
-    "saturate",
-)  # whose parameters trade one effect for another
+# Whose parameters trade one effect for another.
+NOT_BY_DISTANCE = ("glass_blur", "elastic_transform", "spatter", "saturate")
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from pipelines.errors import InputError
 from tfcifar.models import build_model
+from tfcifar.models.features import features_and_logits, with_features
 from tfcifar.models.multi_task import classifier_of, with_group_head
 from tfcifar.recipe import Model
 from tfcifar.uncertainty.detectors import (
@@ -23,7 +24,6 @@ from tfcifar.uncertainty.detectors import (
     max_softmax,
     neighbour_distance,
 )
-from tfcifar.uncertainty.features import features_and_logits, with_features
 from tfcifar.uncertainty.foreign_images import GENERATED, folder_images, generated_images, parse_folders
 from tfcifar.uncertainty.scores import histogram
 

@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tfcifar.evaluation import scaling
 from tfcifar.evaluation.cross_entropy import cross_entropy
-from tfcifar.evaluation.folds import out_of_fold, stratified_folds
+from tfcifar.evaluation.cross_validation import out_of_fold
 from tfcifar.evaluation.scaling import fit_temperature, fit_vector, no_scaling
 
 
@@ -80,15 +80,6 @@ def test_a_model_without_mistakes_becomes_sure_and_its_parameters_stay_finite():
         assert (np.exp(found.apply(logits)).max(1) > 0.999).all()
         assert (found.scale <= 100).all()
         assert (np.abs(found.bias) <= 50).all()
-
-
-def test_folds_divide_each_class_evenly_and_all_examples_once():
-    labels = np.repeat([0, 1, 2], [50, 7, 1])
-    fold_of = stratified_folds(labels, folds=5)
-    assert sorted(np.bincount(fold_of)) == [11, 11, 12, 12, 12]
-    assert np.bincount(fold_of[labels == 0]).tolist() == [10] * 5
-    assert set(np.bincount(fold_of[labels == 1], minlength=5)) == {1, 2}
-    np.testing.assert_array_equal(fold_of, stratified_folds(labels, folds=5))
 
 
 def test_each_example_is_predicted_by_what_was_fitted_without_it():

@@ -7,8 +7,6 @@ import pytest
 
 from pipelines.augment_config import Augment
 from pipelines.errors import InputError
-from pipelines.sources import Examples, Source
-from pipelines.splits import make_splits
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule, SmallImages
 from tfcifar.run_dir import RunDir
@@ -18,15 +16,6 @@ from tfcifar.training.batch_norm_statistics import recompute_statistics
 from tfcifar.training.trainer import train
 
 STATISTICS = ("moving_mean", "moving_variance")
-
-
-@pytest.fixture(scope="module")
-def splits():
-    random = np.random.RandomState(0)
-    labels = np.arange(60, dtype=np.int64) % 3
-    images = random.randint(0, 100, (60, 8, 8, 3)).astype(np.uint8)
-    images[np.arange(60), :, :, labels] += 100
-    return make_splits(Source("colours", ("red", "green", "blue"), (8, 8, 3), Examples(images, labels), None, None))
 
 
 def recipe(**changes) -> Recipe:

@@ -24,15 +24,6 @@ from tfcifar.training.weight_average import WeightAverage
 AUGMENT = Augment(flip="random", crop_padding=1)
 
 
-@pytest.fixture(scope="module")
-def splits():
-    random = np.random.RandomState(0)
-    labels = np.arange(60, dtype=np.int64) % 3
-    images = random.randint(0, 100, (60, 8, 8, 3)).astype(np.uint8)
-    images[np.arange(60), :, :, labels] += 100
-    return make_splits(Source("colours", ("red", "green", "blue"), (8, 8, 3), Examples(images, labels), None, None))
-
-
 def recipe(**changes) -> Recipe:
     tiny = Recipe("tiny", Model("small_cnn", dropout=0.2, widths=(4,)), epochs=2, batch_size=15, augment=AUGMENT)
     return tiny.replace(mixed_precision="float32").replace(**changes)

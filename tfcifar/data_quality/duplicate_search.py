@@ -11,12 +11,12 @@ from pipelines.splits import training_pool
 from tfcifar.data_quality.duplicate_report import TEST_TRAIN, TRAIN_TRAIN, write_duplicates
 from tfcifar.data_quality.near_duplicates import Described, describe, find_pairs
 from tfcifar.evaluation.openings import model_digest, open_test_on_record
+from tfcifar.models.features import features_and_logits, with_features
 from tfcifar.models.saved import load_model
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
 from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
-from tfcifar.uncertainty.features import features_and_logits, with_features
 
 
 @dataclass(frozen=True)

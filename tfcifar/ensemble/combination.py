@@ -7,7 +7,7 @@ import numpy as np
 from tfcifar.ensemble.fitting import fit_best_stack, fit_temperatures, fit_weights
 from tfcifar.ensemble.selection import select
 from tfcifar.ensemble.votes import hard_vote, log_probabilities, mixture, stack
-from tfcifar.evaluation.folds import out_of_fold
+from tfcifar.evaluation.cross_validation import out_of_fold
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from scipy.special import log_softmax
 
 from tfcifar.ensemble.votes import stack
 from tfcifar.evaluation.cross_entropy import cross_entropy, minimum, on_one_thread
-from tfcifar.evaluation.folds import stratified_folds
+from tfcifar.evaluation.cross_validation import fitting_masks
 from tfcifar.evaluation.scaling import fit_temperature
 
 PENALTIES = (10.0, 1.0, 0.1, 0.01, 1e-3)  # of the weights of a stack, strongest first
@@ -99,8 +99,7 @@ def fit_best_stack(members: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray,
     Returns:
         weights, bias and the penalty.
     """
-    fold_of = stratified_folds(labels)
-    folds = [fold_of != fold for fold in np.unique(fold_of)]
+    folds = fitting_masks(labels)
     lowest, best, by_fold, solution = np.inf, None, [None] * len(folds), None
     for penalty in PENALTIES:
         by_fold = [fit_stack(members[:, fold], labels[fold], penalty, start)

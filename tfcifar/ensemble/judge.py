@@ -10,7 +10,7 @@ from tfcifar.ensemble.fitting import fit_temperatures
 from tfcifar.ensemble.selection import cumulative_curve, gains, greedy_picks
 from tfcifar.ensemble.votes import log_probabilities
 from tfcifar.evaluation.cross_entropy import cross_entropy
-from tfcifar.evaluation.folds import out_of_fold
+from tfcifar.evaluation.cross_validation import out_of_fold
 from tfcifar.evaluation.members import Members
 from tfcifar.evaluation.metrics import classification_metrics
 from tfcifar.evaluation.scaling import fit_temperature

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipelines.errors import InputError
 from tfcifar.evaluation.calibration import adaptive_calibration_error, expected_calibration_error, reliability_bins
-from tfcifar.evaluation.folds import out_of_fold
+from tfcifar.evaluation.cross_validation import out_of_fold
 from tfcifar.evaluation.members import Members, load_members
 from tfcifar.evaluation.metrics import classification_metrics, softmax
 from tfcifar.evaluation.openings import model_digest

@@ -9,7 +9,7 @@ from keras import layers
 
 from pipelines.errors import InputError
 from tfcifar.evaluation.metrics import softmax
-from tfcifar.uncertainty.features import batches
+from tfcifar.models.features import batches
 
 
 class ActiveDropout(layers.Layer):

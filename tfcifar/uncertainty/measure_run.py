@@ -11,6 +11,7 @@ from pipelines.sources import Examples
 from pipelines.splits import Splits
 from tfcifar.evaluation.metrics import softmax
 from tfcifar.evaluation.openings import model_digest, open_test_on_record
+from tfcifar.models.features import features_and_logits, with_features
 from tfcifar.models.saved import load_model
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir
@@ -18,7 +19,6 @@ from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 from tfcifar.uncertainty import MC_DROPOUT, SINGLE
 from tfcifar.uncertainty.detectors import TrainingFeatures, fit_features, foreign_scores
-from tfcifar.uncertainty.features import features_and_logits, with_features
 from tfcifar.uncertainty.foreign_images import COUNT, GENERATED, OWN, folder_images, generated_images, image_files
 from tfcifar.uncertainty.mc_dropout import dropout_rates, sample_probabilities, sampling_rates, with_active_dropout
 from tfcifar.uncertainty.outputs import Outputs, judge, load_outputs, save_outputs
