@@ -7,21 +7,35 @@ from tfcifar.cli import make_parser, run
 
 EPILOG = """examples:
   python -m tfcifar.report runs/level_1-cpu-seed0 runs/level_2-cpu-seed0
-  python -m tfcifar.report runs/level_2-cpu-seed* --record level_2      # for results/ and the README"""
+  python -m tfcifar.report runs/level_2-cpu-seed* --record level_2      # for results/ and the README
+  python -m tfcifar.report --level 4 runs/level_* runs/ensemble runs/ablation/level_2   # a paper, HTML and PDF"""
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser("tfcifar.report", __doc__, EPILOG)
-    parser.add_argument("run_dir", type=Path, nargs="+", metavar="RUN_DIR", help="evaluated by tfcifar.evaluate")
+    parser.add_argument("run_dir", type=Path, nargs="+", metavar="RUN_DIR",
+                        help="evaluated by tfcifar.evaluate; with --level 4 also made by tfcifar.ablation or "
+                             "tfcifar.data_quality")  # fmt: skip
+    parser.add_argument("--level", type=int, choices=(4,),
+                        help="4: a research report with all that was measured: HTML and PDF")  # fmt: skip
     parser.add_argument("--output", type=Path, default=Path("runs/report"), metavar="FOLDER",
                         help="for report.html, report.md and figures (default runs/report)")  # fmt: skip
     parser.add_argument("--record", metavar="NAME",
                         help="put these runs (one recipe, several seeds) on record in results/")  # fmt: skip
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.level and args.record:
+        parser.error("--record: expected without --level, whose report puts nothing on record")
+    return args
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
+    if args.level == 4:
+        from tfcifar.reporting.research.report import write_research_report
+
+        pages = write_research_report(args.run_dir, args.output)
+        print(f"report: {args.output / 'report.html'}, report.pdf ({pages} pages)")
+        return
     from tfcifar.reporting.results import record, update_readme
     from tfcifar.reporting.run_report import load_run, write_comparison
 

@@ -1,7 +1,6 @@
 """Evaluated runs to an ensemble, its calibration and its place in a report, by the real commands."""
 
 import csv
-import hashlib
 import json
 from pathlib import Path
 
@@ -11,40 +10,12 @@ from scipy.special import log_softmax
 
 from pipelines.errors import InputError
 from tests.integration.commands import error_lines, run
+from tests.integration.made_up_runs import NOISE, SIZES, write_run
 from tfcifar.ensemble.saved import load_ensemble
 from tfcifar.evaluation.calibrate_run import load_calibration
-from tfcifar.evaluation.metrics import classification_metrics
 from tfcifar.evaluation.scaling import fit_temperature
 from tfcifar.reporting.results import record
 from tfcifar.reporting.run_report import load_run
-
-CLASSES = ["cat", "dog", "frog"]
-SIZES = {"validation": 300, "test": 240}
-# Noise on what a member sees, by split. On validation "sharp" is the best, on test "late" would be.
-NOISE = {"sharp": (1.0, 1.6), "late": (1.4, 0.8), "rough": (2.0, 2.0)}
-
-
-def write_run(path: Path, noise: tuple[float, float], seed: int) -> Path:
-    """What ensembles and reports need of an evaluated run; its model file holds no model."""
-    path.mkdir(parents=True)
-    random = np.random.default_rng(seed)
-    model = path.name.encode()
-    (path / "model.keras").write_bytes(model)
-    arrays = {"model": np.array(hashlib.sha256(model).hexdigest())}
-    for (split, n), width in zip(SIZES.items(), noise, strict=True):
-        labels = np.arange(n) % 3
-        arrays[f"{split}_labels"] = labels
-        arrays[f"{split}_logits"] = (4 * np.eye(3)[labels] + 2 * random.normal(0, width, (n, 3))).astype(np.float32)
-    np.savez(path / "predictions.npz", **arrays)
-    metrics = {
-        "dataset": "shapes", "model": "small_cnn", "parameters": 1000, "macs": 50, "train_seconds": 10.0, "pflop": 0.25,
-        "validation_accuracy": 0.5,
-        **classification_metrics(arrays["test_logits"], arrays["test_labels"], CLASSES),
-    }  # fmt: skip
-    environment = {"command": "python -m tfcifar.train", "hardware": "2 cores", "data": {"class_names": CLASSES}}
-    for name, content in (("metrics", metrics), ("environment", environment), ("recipe", {}), ("timing", {})):
-        (path / f"{name}.json").write_text(json.dumps(content))
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -130,3 +130,9 @@ def duration(seconds: float) -> str:
 def _accuracy(metrics: dict) -> str:
     low, high = metrics["accuracy_ci95"]
     return f"{metrics['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})"
+
+
+def in_words(number: int) -> str:
+    """Small numbers as words, as in running text: 'seven', but '13'."""
+    words = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+    return words[number] if number < len(words) else str(number)

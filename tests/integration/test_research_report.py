@@ -1,0 +1,102 @@
+"""From run directories to the level 4 report, by the real command; what is measured of a run is in it."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from pipelines.errors import InputError
+from tests.integration.commands import error_lines, run
+from tests.integration.made_up_runs import NOISE, SIZES, write_run
+from tfcifar.evaluation.metrics import softmax
+from tfcifar.reporting.research.evidence import load_evidence
+from tfcifar.reporting.uncertainty_report import write_uncertainty
+from tfcifar.run_dir import write_csv, write_json
+from tfcifar.uncertainty import DETECTORS
+from tfcifar.uncertainty.foreign_images import OWN
+from tfcifar.uncertainty.outputs import Outputs, judge
+from tfcifar.uncertainty.scores import score_run
+
+
+def measure_uncertainty(path) -> None:
+    """As tfcifar.uncertainty leaves it, from the run's own logits and some noise on them."""
+    random = np.random.default_rng(0)
+    judged, labels = {}, {}
+    with np.load(path / "predictions.npz") as file:
+        for split in SIZES:
+            logits, labels[split] = file[f"{split}_logits"], file[f"{split}_labels"]
+            passes = np.stack([softmax(logits + random.normal(size=logits.shape)) for _ in range(3)])
+            judged[split] = {"single": judge(softmax(logits)[None], labels[split]),
+                             "mc_dropout": judge(passes, labels[split])}  # fmt: skip
+    shifts = {OWN: 0, "fog": 2}
+    foreign = {kind: {name: random.normal(shift, 1, 50) for name in DETECTORS} for kind, shift in shifts.items()}
+    rates = {"d": 0.1}
+    settings = {"split": "test", "dataset": "shapes", "samples": 3, "dropout": rates, "trained_dropout": rates,
+                "fitted": 10, "folders": {}}  # fmt: skip
+    (path / "uncertainty").mkdir()
+    write_json(path / "uncertainty" / "scores.json", score_run(Outputs(settings, labels, judged, foreign), path.name))
+    write_uncertainty(path / "uncertainty")
+
+
+def measure_robustness(path, accuracy: float) -> None:
+    row = {"run": path.name, "split": "test", "images": 240, "accuracy": accuracy, "nll": 1.0, "ece": 0.1}
+    places = [("clean", 0), ("fog", 1), ("fog", 5), ("spatter", 1)]
+    write_csv(path / "robustness" / "scores.csv",
+              [row | {"corruption": name, "severity": severity} for name, severity in places])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    runs = [write_run(folder / name, noise, seed) for seed, (name, noise) in enumerate(NOISE.items())]
+    run("tfcifar.ensemble.__main__", *runs, "--output", folder / "ensemble")
+    run("tfcifar.calibrate", runs[0], folder / "ensemble")
+    measure_uncertainty(runs[0])
+    for path, accuracy in zip(runs[:2], (0.5, 0.625), strict=True):
+        measure_robustness(path, accuracy)
+    ablation = folder / "level_2"
+    columns = {"n": 1, "std": "", "seconds": 60, "difference": "", "low": "", "high": "", "verdict": ""}
+    write_csv(ablation / "ablation.csv", [
+        {"row": "none", "validation_accuracy": 0.9, **columns},
+        {"row": "+ flip", "validation_accuracy": 0.91, **columns, "difference": 0.01, "low": 0.004, "high": 0.02,
+         "verdict": "significant"},
+    ])  # fmt: skip
+    return [*runs, folder / "ensemble", ablation]
+
+
+def test_the_report_has_what_was_measured_and_says_where_it_stands(folders, tmp_path):
+    stdout = run("tfcifar.report", "--level", 4, *folders, "--output", tmp_path).stdout
+    pages = int(re.search(r"report\.pdf \((\d+) pages\)", stdout)[1])
+    assert pages >= 5
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    page = (tmp_path / "report.html").read_text()
+    for heading in ("Abstract", "Calibration", "Knowing when not to answer", "Foreign images", "Corrupted images",
+                    "Error analysis", "Cost", "Limitations", "Reproduction", "Sources", "References"):  # fmt: skip
+        assert re.search(rf"<h[23][^>]*>[\d. ]*{heading}</h", page), heading
+    assert not re.search(r"@(table|figure|cite):", page)
+    for path in folders[:4]:
+        accuracy = json.loads((path / "metrics.json").read_text())["accuracy"]
+        assert f"<b>{accuracy:.2%}</b>" in page
+    assert "between 50.0% (<code>sharp</code>) and 62.5% (<code>late</code>)" in page
+    assert "the largest gain is that of '+ flip'" in page
+    sources = re.findall(r"<td class=\"words\">(?:Table|Figure) \d+</td><td class=\"words\">([^<]+)<", page)
+    assert f"{folders[0].parent.name}/ensemble/votes.csv" in sources
+    assert str(folders[0].parent) not in page  # where it lay on this machine
+
+
+def test_a_report_on_one_run_has_the_sections_that_it_has_files_for(folders, tmp_path):
+    run("tfcifar.report", "--level", 4, folders[2], "--output", tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "Error analysis" in page
+    assert "Calibration" not in page
+    assert "Corrupted images" not in page
+
+
+def test_folders_that_are_no_evidence_are_refused(folders, tmp_path):
+    completed = run("tfcifar.report", "--level", 4, tmp_path, expect=2)
+    assert "expected run directories, ensembles, and folders of tfcifar.ablation" in error_lines(completed)[0]
+    with pytest.raises(InputError, match="at least one evaluated run or ensemble, received none"):
+        load_evidence([folders[-1]])
+    with pytest.raises(InputError, match="different names"):
+        load_evidence([folders[0], folders[0]])

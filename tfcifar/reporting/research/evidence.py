@@ -1,0 +1,171 @@
+"""What the folders given to a report hold, read once."""
+
+import csv
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.errors import InputError
+from tfcifar.evaluation.statistics import mean_and_std
+from tfcifar.recipe import Recipe
+from tfcifar.recipe_json import load_json
+from tfcifar.reporting.run_report import EvaluatedRun, load_run
+from tfcifar.robustness.predictions import file_of
+from tfcifar.run_dir import RunDir, read_json
+
+ABLATION = "ablation.csv"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """systems: evaluated runs and ensembles, in the order given; ablations: folders made by tfcifar.ablation.
+
+    findings: folders made by tfcifar.data_quality.
+    """
+
+    systems: tuple[EvaluatedRun, ...]
+    ablations: tuple[Path, ...]
+    findings: tuple[Path, ...]
+
+    @property
+    def folders(self) -> list[Path]:
+        """All that the report is made from, as absolute paths."""
+        return [
+            path.resolve() for path in (*(each.run_dir.path for each in self.systems), *self.ablations, *self.findings)
+        ]
+
+    @cached_property
+    def _base(self) -> Path:
+        """Above the folder that all evidence lies in: where it lay on one machine is nobody's business."""
+        return Path(os.path.commonpath([folder.parent for folder in self.folders])).parent
+
+    def place(self, path: Path) -> str:
+        """`path` as a reader finds it, for example "runs/level_1-cpu-seed0"."""
+        return os.path.relpath(path.resolve(), self._base)
+
+    def without_place(self, command: str) -> str:
+        """A command whose paths begin where those of `place` do."""
+        return command.replace(f"{self._base}/", "")
+
+    @cached_property
+    def ensembles(self) -> list[EvaluatedRun]:
+        return [system for system in self.systems if system.run_dir.ensemble.is_file()]
+
+    @cached_property
+    def runs(self) -> list[EvaluatedRun]:
+        return [system for system in self.systems if not system.run_dir.ensemble.is_file()]
+
+    @cached_property
+    def recipes(self) -> dict[str, Recipe]:
+        """By the name of the run."""
+        return {run.run_dir.name: load_json(run.run_dir.recipe) for run in self.runs}
+
+    @cached_property
+    def seeds(self) -> list[list[EvaluatedRun]]:
+        """The runs by recipe: those of one list differ in their seeds alone."""
+        groups: dict[Recipe, list[EvaluatedRun]] = {}
+        for run in self.runs:
+            groups.setdefault(self.recipes[run.run_dir.name].replace(seed=0), []).append(run)
+        return list(groups.values())
+
+    @property
+    def dataset(self) -> str:
+        return self.systems[0].metrics["dataset"]
+
+    @property
+    def dataset_in_words(self) -> str:
+        """With its source, where it is a well-known one."""
+        known = {"cifar10": "CIFAR-10 @cite:krizhevsky2009", "cifar100": "CIFAR-100 @cite:krizhevsky2009"}
+        return known.get(self.dataset, self.dataset)
+
+    @property
+    def class_names(self) -> list[str]:
+        return [row["name"] for row in self.systems[0].metrics["per_class"]]
+
+    @property
+    def test_count(self) -> int:
+        return len(self.systems[0].correct)
+
+    def best(self, systems: list[EvaluatedRun]) -> EvaluatedRun:
+        """The one with the highest accuracy on the validation images; on those of test where there are no such.
+
+        No choice is made by it: it says which of the finished systems a text is about.
+        """
+        validated = [each for each in systems if each.metrics["validation_accuracy"] is not None]
+        if validated:
+            return max(validated, key=lambda each: each.metrics["validation_accuracy"])
+        return max(systems, key=lambda each: each.metrics["accuracy"])
+
+    def with_file(self, name: str) -> list[EvaluatedRun]:
+        """The systems that hold the file of this attribute of RunDir."""
+        return [each for each in self.systems if getattr(each.run_dir, name).is_file()]
+
+    def robustness(self) -> list[EvaluatedRun]:
+        return [run for run in self.runs if file_of(run.run_dir, "test", "scores.csv").is_file()]
+
+    def uncertainty(self) -> list[EvaluatedRun]:
+        return [run for run in self.runs if (run.run_dir.uncertainty / "scores.json").is_file()]
+
+
+def load_evidence(paths: list[Path]) -> Evidence:
+    """Read evaluated runs, ensembles, ablations and findings on data quality.
+
+    Raises:
+        InputError: a folder is none of these, two systems have one name, they were judged on different test images,
+            or there is no system at all.
+    """
+    systems, ablations, findings = [], [], []
+    for path in paths:
+        if (path / ABLATION).is_file():
+            ablations.append(path)
+        elif (path / "duplicates.json").is_file() or (path / "labels.json").is_file():
+            findings.append(path)
+        elif RunDir(path).recipe.is_file() or RunDir(path).ensemble.is_file():
+            systems.append(load_run(path))
+        else:
+            raise InputError(
+                "report: expected run directories, ensembles, and folders of tfcifar.ablation or tfcifar.data_quality, "
+                f"received {path}."
+            )
+    if not systems:
+        raise InputError("report: expected at least one evaluated run or ensemble, received none.")
+    names = [system.run_dir.name for system in systems]
+    if len(set(names)) < len(names):
+        raise InputError(f"report: expected folders of different names, received {', '.join(names)}.")
+    for system in systems[1:]:
+        if not np.array_equal(system.test_labels, systems[0].test_labels):
+            raise InputError(f"report: {system.run_dir.name} and {names[0]} were judged on other test images.")
+    return Evidence(tuple(systems), tuple(ablations), tuple(findings))
+
+
+def read_csv(path: Path) -> list[dict]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def percent(value: float, digits: int = 2) -> str:
+    return f"{100 * value:.{digits}f}%"
+
+
+def points(value: float, digits: int = 2) -> str:
+    return f"{100 * value:+.{digits}f}"
+
+
+def span(low: float, high: float, show=points) -> str:
+    return f"{show(low)} to {show(high)}"
+
+
+def over_seeds(values: list[float]) -> str:
+    """For example "94.26% ± 0.09 (n=5)"."""
+    mean, std = mean_and_std(values)
+    spread = "" if std is None else f" ± {100 * std:.2f}"
+    return f"{percent(mean)}{spread} (n={len(values)})"
+
+
+def calibration_rows(system: EvaluatedRun, split: str) -> dict[str, dict]:
+    """By method, the rows of calibration.json for one split."""
+    rows = read_json(system.run_dir.calibration)["rows"]
+    return {row["method"]: row for row in rows if row["split"] == split}

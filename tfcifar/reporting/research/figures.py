@@ -1,0 +1,43 @@
+"""Figures that only the research report has."""
+
+from pathlib import Path
+
+from matplotlib.ticker import LogLocator, PercentFormatter, StrMethodFormatter
+
+from tfcifar.reporting.style import BLUE, GREY, new_figure
+
+
+def plot_cost(rows: list[dict], path: Path) -> None:
+    """Accuracy against MACs of a prediction and against seconds of training, with the Pareto front of each.
+
+    Args:
+        rows: `name`, `accuracy` (fraction), `macs`, `seconds` of each system.
+        path: the PNG to write, 1320 pixels wide.
+    """
+    with new_figure(path, 11, 4.6) as figure:
+        axes = figure.subplots(1, 2, sharey=True)
+        for ax, (key, scale, label) in zip(
+            axes, (("macs", 1e6, "MACs of a prediction (millions)"), ("seconds", 60, "training (minutes)")), strict=True
+        ):
+            front = pareto_front([(row[key] / scale, row["accuracy"]) for row in rows])
+            ax.plot(*zip(*front, strict=True), color=GREY, linewidth=1, zorder=1)
+            for row in rows:
+                ax.plot(row[key] / scale, row["accuracy"], "o", color=BLUE, markersize=7, markeredgecolor="white")
+                ax.annotate(row["name"], (row[key] / scale, row["accuracy"]), xytext=(5, 4), fontsize=7.5,
+                            textcoords="offset points")  # fmt: skip
+            ax.set(xscale="log", xlabel=label)
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # of several systems most lie within a decade
+            ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            ax.xaxis.set_minor_formatter("")
+            ax.margins(x=0.18, y=0.08)
+            ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+        axes[0].set_ylabel("test accuracy")
+
+
+def pareto_front(places: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Those of (cost, value) that no other equals or betters at the same cost or less, cheapest first."""
+    front: list[tuple[float, float]] = []
+    for cost, value in sorted(places, key=lambda place: (place[0], -place[1])):
+        if not front or value > front[-1][1]:
+            front.append((cost, value))
+    return front
