@@ -86,6 +86,14 @@ def test_one_vote_with_selection_leaves_out_who_adds_nothing(runs, tmp_path):
     assert sum(counts.values()) <= 6
 
 
+def test_another_ensemble_in_the_same_folder_leaves_nothing_of_the_first(runs, tmp_path):
+    run("tfcifar.ensemble.__main__", *runs, "--vote", "soft", "--output", tmp_path)
+    run("tfcifar.calibrate", tmp_path)
+    run("tfcifar.ensemble.__main__", *runs[:2], "--vote", "hard", "--output", tmp_path)
+    assert not (tmp_path / "calibration.json").exists()
+    assert json.loads((tmp_path / "metrics.json").read_text())["model"] == "hard vote of 2"
+
+
 def test_a_report_sets_an_ensemble_beside_a_run(made, runs, tmp_path):
     output, _ = made
     stdout = run("tfcifar.report", runs[0], output, "--output", tmp_path / "report").stdout

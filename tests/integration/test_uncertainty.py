@@ -41,7 +41,7 @@ def write_run(path, seed=0, dropout=0.1, data=SMALL) -> RunDir:
     keras.utils.set_random_seed(seed)
     model = build_model(config, splits.image_shape, splits.num_classes, splits.mean, splits.std)
     write_text(run_dir.recipe, recipes.load("smoke", "cpu").replace(model=config, data=data).to_json())
-    write_json(run_dir.environment, {"data": splits.checksums})
+    write_json(run_dir.environment, {"data": {"class_names": splits.class_names, **splits.checksums}})
     write_json(run_dir.timing, {})
     write_json(run_dir.metrics, {"per_class": [{"name": name} for name in splits.class_names]})
     model.save(run_dir.model)

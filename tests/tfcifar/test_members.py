@@ -12,8 +12,11 @@ from tfcifar.evaluation.members import load_members
 CLASSES = ("cat", "dog", "frog")
 
 
-def write_run(path: Path, validation=True, tta=None, shift=0) -> Path:
+def write_run(path: Path, validation=True, tta=None, shift=0, classes=CLASSES, checksum="sha256:a") -> Path:
     path.mkdir()
+    data = {"class_names": list(classes), "validation": checksum}
+    (path / "environment.json").write_text(json.dumps({"data": data}))
+    (path / "test_openings.jsonl").write_text(json.dumps({"test": "sha256:t"}) + "\n")
     for name in ("recipe.json", "timing.json"):
         (path / name).write_text("{}")
     (path / "metrics.json").write_text(json.dumps({"per_class": [{"name": name} for name in CLASSES]}))
@@ -45,6 +48,9 @@ def test_members_are_stacked_in_the_order_given(tmp_path):
         ({"validation": False}, "none", "was trained on the validation images"),
         ({}, "flip", r"evaluated with the views none, expected flip; run python -m tfcifar.evaluate .* --tta flip"),
         ({"shift": 1}, "none", "bb and a were judged on other validation images"),
+        # Another split of images sorted by class has the same labels.
+        ({"checksum": "sha256:b"}, "none", "bb and a were judged on other validation images"),
+        ({"classes": ("cat", "dog", "toad")}, "none", "bb and a tell other classes apart"),
     ],
 )
 def test_runs_that_do_not_go_together_are_refused(tmp_path, other, views, message):
@@ -61,8 +67,9 @@ def test_where_nothing_is_chosen_runs_may_have_been_trained_on_the_validation_im
     assert load_members(paths[:1], need_validation=False).validation_logits.shape == (1, 4, 3)
 
 
-def test_a_run_that_is_not_evaluated_is_refused_with_the_command(tmp_path):
+@pytest.mark.parametrize("file", ["predictions.npz", "metrics.json"])
+def test_a_run_that_is_not_evaluated_is_refused_with_the_command(tmp_path, file):
     path = write_run(tmp_path / "a")
-    (path / "predictions.npz").unlink()
+    (path / file).unlink()
     with pytest.raises(InputError, match=r"is not evaluated yet; run python -m tfcifar\.evaluate"):
         load_members([path])

@@ -7,9 +7,11 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from tfcifar.evaluation import scaling
+from tfcifar.evaluation.calibrate_run import _simplest_of_the_best
 from tfcifar.evaluation.cross_entropy import cross_entropy
 from tfcifar.evaluation.cross_validation import out_of_fold
 from tfcifar.evaluation.scaling import fit_temperature, fit_vector, no_scaling
+from tfcifar.evaluation.statistics import compare_means
 
 
 def draw(logits: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -88,6 +90,20 @@ def test_each_example_is_predicted_by_what_was_fitted_without_it():
     assert predicted.tolist() == [[0.0]] * 23
     order = out_of_fold(lambda fitted_on, held_out: np.stack([held_out, held_out + len(fitted_on)], 1), labels)
     assert order[:, 0].tolist() == list(range(23))
+
+
+def test_the_simplest_is_kept_that_none_of_the_later_betters_significantly():
+    # Log-probabilities of the right class: the second is better than the first by chance alone, the third is better
+    # than the first for sure, but not than the second.
+    noise = np.random.default_rng(0).normal(0, 1, 200)
+    none, temperature = np.zeros(200), 0.1 + noise
+    predictions = {"none": none, "temperature": temperature, "vector": np.full(200, 0.08)}
+    labels, logits = np.zeros(200, int), {name: np.stack([each, each], 1) for name, each in predictions.items()}
+    assert compare_means(-temperature, -none)["verdict"] == "not significant"
+    assert compare_means(-predictions["vector"], -none)["verdict"] == "significant"
+    assert _simplest_of_the_best(logits, labels) == "temperature"
+    assert _simplest_of_the_best({name: logits[name] for name in ("none", "vector")}, labels) == "vector"
+    assert _simplest_of_the_best({name: logits[name] for name in ("none", "temperature")}, labels) == "none"
 
 
 def test_no_scaling_gives_the_softmax(logits):

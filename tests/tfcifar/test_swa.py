@@ -105,6 +105,13 @@ def test_an_interruption_while_the_average_is_made_changes_nothing(undisturbed, 
     assert json.loads(run_dir.timing.read_text())["averaged_epochs"] == 2
 
 
+def test_resuming_a_finished_run_leaves_its_model_as_it_is(undisturbed, splits):
+    run_dir, summary = undisturbed
+    before = run_dir.model.stat().st_mtime_ns
+    assert train(recipe(), splits, run_dir, resume=True) == summary
+    assert run_dir.model.stat().st_mtime_ns == before
+
+
 def test_a_run_on_all_images_has_an_average_and_no_validation(splits, tmp_path):
     everything = recipe(epochs=1, optimizer=Optimizer("sgd", swa_epochs=1), data=Data(train_on_validation=True))
     summary = train(everything, splits, RunDir(tmp_path / "run"))

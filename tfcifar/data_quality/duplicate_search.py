@@ -61,6 +61,7 @@ def search_duplicates(run_dir: RunDir, output: Path, threshold: float, shown: in
         }
         duplicated = np.zeros(len(test), bool)
         duplicated[found[TEST_TRAIN].first] = True
+        record.unlink(missing_ok=True)  # of another search: until this one is whole there is none
         write_whole(arrays, lambda path: np.savez(path, test_labels=test.labels, duplicated=duplicated))
         summary = write_duplicates(found, test, training, splits.source.name, splits.class_names, shown, output)
         write_json(record, {"search": search} | summary)  # last: it says that the search is whole

@@ -22,7 +22,8 @@ from tfcifar.environment import describe_command
 from tfcifar.evaluation.calibration import reliability_bins
 from tfcifar.evaluation.members import Members, load_members
 from tfcifar.evaluation.metrics import classification_metrics, softmax
-from tfcifar.evaluation.openings import model_digest
+from tfcifar.evaluation.openings import judged_on, model_digest
+from tfcifar.evaluation.tta import VIEWS
 from tfcifar.reporting import figures
 from tfcifar.reporting.ensemble_report import write_ensemble_report
 from tfcifar.run_dir import RunDir, read_json, write_csv, write_json, write_whole
@@ -70,6 +71,8 @@ def ensemble_runs(
         views,
         members.class_names,
     )
+    for former in (folder.metrics, folder.predictions, folder.calibration):  # of another ensemble
+        former.unlink(missing_ok=True)
     save_ensemble(ensemble, output)
     _write_predictions(folder, members, predictions[chosen])
     _write_metrics(folder, members, ensemble, predictions[chosen])
@@ -96,15 +99,18 @@ def _write_predictions(folder: RunDir, members: Members, predicted: dict[str, np
 
 
 def _write_metrics(folder: RunDir, members: Members, ensemble: Ensemble, predicted: dict[str, np.ndarray]) -> None:
-    """metrics.json, per_class.csv, environment.json and figures, as a run has them; costs are the members' sums."""
+    """metrics.json, per_class.csv, environment.json and figures, as a run has them; costs are the members' sums,
+    `macs` of all views."""
     run_dirs = [RunDir(path) for path in ensemble.run_dirs]
     of_runs = [read_json(run_dir.metrics) for run_dir in run_dirs]
     environments = [read_json(run_dir.environment) for run_dir in run_dirs]
+    passes = len(VIEWS[ensemble.views])
     sums = {
         name: sum(each[name] for each in of_runs)
         for name in ("parameters", "macs", "train_seconds", "pflop")
         if all(name in each for each in of_runs)  # runs evaluated before compute was counted have no pflop
     }
+    sums["macs"] *= passes
     validation = classification_metrics(predicted["validation"], members.validation_labels, members.class_names)
     metrics = {
         "run": folder.name,
@@ -120,7 +126,8 @@ def _write_metrics(folder: RunDir, members: Members, ensemble: Ensemble, predict
     write_json(folder.metrics, metrics)
     write_csv(folder.per_class, metrics["per_class"])
     hardware = "; ".join(dict.fromkeys(each["hardware"] for each in environments))
-    write_json(folder.environment, describe_command() | {"hardware": hardware, "data": environments[0]["data"]})
+    data = environments[0]["data"] | {"test": judged_on(run_dirs[0])["test"]}
+    write_json(folder.environment, describe_command() | {"hardware": hardware, "data": data})
     figures.plot_confusion(metrics["confusion"], members.class_names, folder.figures / "confusion_matrix.png")
     figures.plot_per_class(metrics["per_class"], folder.figures / "per_class.png")
     probabilities = softmax(predicted["test"])

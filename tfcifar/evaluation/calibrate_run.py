@@ -94,12 +94,14 @@ def _simplest_of_the_best(predictions: dict[str, np.ndarray], labels: np.ndarray
     """The name of the first prediction that no later one betters significantly; the simplest come first."""
     losses = {name: -each[np.arange(len(labels)), labels] for name, each in predictions.items()}
     names = list(losses)
-    kept = names[0]
-    for name in names[1:]:
-        found = compare_means(losses[name], losses[kept])
-        if found["verdict"] == "significant" and found["difference"] < 0:
-            kept = name
-    return kept
+
+    def betters(later: str, earlier: str) -> bool:
+        found = compare_means(losses[later], losses[earlier])
+        return found["verdict"] == "significant" and found["difference"] < 0
+
+    return next(
+        name for place, name in enumerate(names) if not any(betters(later, name) for later in names[place + 1 :])
+    )
 
 
 def _judge(folder: RunDir, split: str, method: str, predicted, labels, members: Members) -> dict:

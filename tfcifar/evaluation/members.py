@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import InputError
-from tfcifar.run_dir import RunDir, read_json
+from tfcifar.evaluation.openings import judged_on
+from tfcifar.run_dir import RunDir
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,19 @@ def load_members(paths: list[Path], views: str = "none", need_validation: bool =
     if len(set(names)) < len(names):
         raise InputError(f"members: expected run directories of different names, received {', '.join(names)}.")
     loaded = [_predictions(run_dir, views, need_validation) for run_dir in run_dirs]
+    images = [judged_on(run_dir) for run_dir in run_dirs]
     suffix = "" if views == "none" else "_tta"
     has_validation = all("validation_logits" in each for each in loaded)
-    for name, each in zip(names, loaded, strict=True):
+    for name, each, own in zip(names, loaded, images, strict=True):
+        if own["classes"] != images[0]["classes"]:
+            raise InputError(f"members: {name} and {names[0]} tell other classes apart.")
         for split in ("validation", "test") if has_validation else ("test",):
-            if not np.array_equal(each[f"{split}_labels"], loaded[0][f"{split}_labels"]):
+            labels = f"{split}_labels"
+            if own[split] != images[0][split] or not np.array_equal(each[labels], loaded[0][labels]):
                 raise InputError(f"members: {name} and {names[0]} were judged on other {split} images.")
     return Members(
         names,
-        tuple(row["name"] for row in read_json(run_dirs[0].metrics)["per_class"]),
+        tuple(images[0]["classes"]),
         np.stack([each[f"validation_logits{suffix}"] for each in loaded]) if has_validation else None,
         loaded[0]["validation_labels"] if has_validation else None,
         np.stack([each[f"test_logits{suffix}"] for each in loaded]),
@@ -64,7 +69,7 @@ def load_members(paths: list[Path], views: str = "none", need_validation: bool =
 
 def _predictions(run_dir: RunDir, views: str, need_validation: bool) -> dict[str, np.ndarray]:
     tta = "" if views == "none" else f" --tta {views}"
-    if not run_dir.predictions.is_file():
+    if not (run_dir.predictions.is_file() and run_dir.metrics.is_file()):
         raise InputError(
             f"members: {run_dir.path} is not evaluated yet; run python -m tfcifar.evaluate {run_dir.path}{tta}."
         )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pipelines.sources import Examples, Source
 from pipelines.splits import open_test_split
-from tfcifar.run_dir import RunDir
+from tfcifar.run_dir import RunDir, read_json
 
 
 def model_digest(run_dir: RunDir) -> str:
@@ -16,6 +16,18 @@ def model_digest(run_dir: RunDir) -> str:
     """
     model = run_dir.ensemble if run_dir.ensemble.is_file() else run_dir.model
     return hashlib.sha256(model.read_bytes()).hexdigest()
+
+
+def judged_on(run_dir: RunDir) -> dict:
+    """What tells the images of an evaluated run or ensemble from others: labels alone may be those of other images.
+
+    Returns:
+        `classes` (names) and the checksums of the `validation` and `test` images; None for what is not on record.
+    """
+    data = read_json(run_dir.environment)["data"]
+    opened = run_dir.test_openings.read_text(encoding="utf-8").splitlines() if run_dir.test_openings.is_file() else []
+    test = json.loads(opened[-1])["test"] if opened else data.get("test")  # an ensemble opens nothing itself
+    return {"classes": data["class_names"], "validation": data.get("validation"), "test": test}
 
 
 def open_test_on_record(run_dir: RunDir, source: Source, digest: str, views: str, purpose: str) -> tuple[Examples, str]:

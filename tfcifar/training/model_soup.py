@@ -5,6 +5,7 @@ inference time", arXiv:2203.05482. The runs must have begun with the same pretra
 finds its own solution, and what lies between two solutions is none.
 """
 
+import dataclasses
 import os
 
 import keras
@@ -75,7 +76,7 @@ def make_soup(run_dirs: list[RunDir], output: RunDir, greedy: bool) -> dict:
     Returns:
         `members`: rows of `name`, `validation_accuracy` and `in_soup`; `validation_accuracy` of the soup (None, like
         theirs, for runs that were trained on the validation images); and `against_best`: `compare` with the best
-        member on these images, or None.
+        member on these images; None without them, and for a greedy soup, which was chosen by them.
 
     Raises:
         InputError: one run alone, other architectures or data, `greedy` without a validation split, `output` is taken.
@@ -86,10 +87,10 @@ def make_soup(run_dirs: list[RunDir], output: RunDir, greedy: bool) -> dict:
         raise InputError(f"--output: {output.path} already holds a run; expected another folder.")
     recipes = [load_json(run_dir.recipe) for run_dir in run_dirs]
     for run_dir, recipe in zip(run_dirs, recipes, strict=True):
-        if (recipe.model.name, recipe.multi_task.groups) != (recipes[0].model.name, recipes[0].multi_task.groups):
+        if _architecture(recipe) != _architecture(recipes[0]):
             raise InputError(
-                f"soup: expected runs of one architecture, received {recipes[0].model.name} ({run_dirs[0].name}) and "
-                f"{recipe.model.name} ({run_dir.name})."
+                f"soup: expected runs of one architecture, received {_architecture(recipes[0])} ({run_dirs[0].name}) "
+                f"and {_architecture(recipe)} ({run_dir.name})."
             )
     splits, data = open_splits(recipes[0].data)
     for run_dir in run_dirs:
@@ -122,8 +123,16 @@ def make_soup(run_dirs: list[RunDir], output: RunDir, greedy: bool) -> dict:
     return {
         "members": members,
         "validation_accuracy": accuracies[-1],
-        "against_best": None if best is None else compare(correct, best),
+        "against_best": None if best is None or greedy else compare(correct, best),
     }
+
+
+def _architecture(recipe: Recipe) -> str:
+    """All that decides what the weights stand for; equal shapes are not enough: a backbone has them at every size."""
+    model = dataclasses.asdict(recipe.model)
+    decisive = {name: model[name] for name in ("widths", "image_size", "alpha", "attention")}
+    named = [f"{name} {value}" for name, value in (decisive | {"groups": recipe.multi_task.groups}).items() if value]
+    return ", ".join([recipe.model.name, *named])
 
 
 def _greedy(kitchen: Kitchen, alone: list[np.ndarray]) -> list[int]:
@@ -165,7 +174,7 @@ def _write(
         "seconds": round(seconds, 1),
         "data_wait_share": round(sum(each["data_wait_share"] * each["seconds"] for each in timings) / seconds, 4),
         "pflop": sum(
-            run_pflop(load_json(run_dir.recipe), splits, each["epochs"], macs)
+            each["pflop"] if "pflop" in each else run_pflop(load_json(run_dir.recipe), splits, each["epochs"], macs)
             for run_dir, each in zip(used, timings, strict=True)
         ),
     }

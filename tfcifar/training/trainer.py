@@ -88,6 +88,12 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
             _run_phase(recipe, phase, splits, run_dir, model, trainable, state)
     summary = _summarize(state)
     if epoch_average is not None:
+        if run_dir.timing.is_file():  # the average is made; another would be a new model for evaluation
+            return read_json(run_dir.timing)
+        if pretrained:
+            from tfcifar.models.transfer import set_trainable_share
+
+            set_trainable_share(model, phases[-1].trainable_share)  # also where no epoch was left to train
         summary |= save_epoch_average(epoch_average, model, splits, run_dir, recipe, summary["seconds"])
     write_json(run_dir.timing, summary)
     return summary
