@@ -8,6 +8,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from tfcifar.run_dir import write_text
+
+COMMANDS = "commands.txt"
 PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
 
 
@@ -28,12 +31,25 @@ def describe_command() -> dict:
     `commit` is None outside a git checkout; `uncommitted_changes` says whether it tells all.
     """
     return {
-        "command": shlex.join(["python", "-m", *_module_and_arguments()]),
+        "command": current_command(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "commit": _git("rev-parse", "--short", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
     }
+
+
+def current_command() -> str:
+    """What this process was started with, for example "python -m tfcifar.train --level 1"."""
+    return shlex.join(["python", "-m", *_module_and_arguments()])
+
+
+def record_command(folder: Path) -> None:
+    """Add this process' command to commands.txt of a directory that it adds to, unless it stands there already."""
+    path, command = folder / COMMANDS, current_command()
+    before = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    if command not in before:
+        write_text(path, "\n".join([*before, command]) + "\n")
 
 
 def _module_and_arguments() -> list[str]:

@@ -178,6 +178,13 @@ def test_the_page_shows_what_both_commands_found(duplicates):
     assert page.index("Labels: ") < page.index("Test: ") < page.index("Training: ")
 
 
+def test_a_search_that_is_interrupted_leaves_no_record_beside_arrays_of_another(duplicates):
+    _, output, command, _, _ = duplicates
+    with mock.patch("tfcifar.data_quality.duplicate_search.write_duplicates", side_effect=KeyboardInterrupt):
+        run(*command, "--threshold", 0.5, expect=130)
+    assert not (output / "duplicates.json").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -10,13 +10,17 @@ from pipelines.errors import InputError
 from tests.integration.commands import error_lines, run
 from tests.integration.made_up_runs import NOISE, SIZES, write_run
 from tfcifar.evaluation.metrics import softmax
+from tfcifar.evaluation.openings import model_digest
 from tfcifar.reporting.research.evidence import load_evidence
 from tfcifar.reporting.uncertainty_report import write_uncertainty
-from tfcifar.run_dir import write_csv, write_json
+from tfcifar.robustness.predictions import Predictions
+from tfcifar.run_dir import RunDir, write_csv, write_json
 from tfcifar.uncertainty import DETECTORS
 from tfcifar.uncertainty.foreign_images import OWN
 from tfcifar.uncertainty.outputs import Outputs, judge
 from tfcifar.uncertainty.scores import score_run
+
+PLACES = [("clean", 0), ("fog", 1), ("fog", 5), ("spatter", 1)]
 
 
 def measure_uncertainty(path) -> None:
@@ -32,16 +36,29 @@ def measure_uncertainty(path) -> None:
     shifts = {OWN: 0, "fog": 2}
     foreign = {kind: {name: random.normal(shift, 1, 50) for name in DETECTORS} for kind, shift in shifts.items()}
     rates = {"d": 0.1}
-    settings = {"split": "test", "dataset": "shapes", "samples": 3, "dropout": rates, "trained_dropout": rates,
-                "fitted": 10, "folders": {}}  # fmt: skip
+    settings = {
+        "model_sha256": model_digest(RunDir(path)),
+        "split": "test",
+        "dataset": "shapes",
+        "samples": 3,
+        "dropout": rates,
+        "trained_dropout": rates,
+        "fitted": 10,
+        "folders": {},
+    }
     (path / "uncertainty").mkdir()
     write_json(path / "uncertainty" / "scores.json", score_run(Outputs(settings, labels, judged, foreign), path.name))
     write_uncertainty(path / "uncertainty")
 
 
-def measure_robustness(path, accuracy: float) -> None:
+def measure_robustness(path, accuracy: float, places=PLACES) -> None:
+    run_dir = RunDir(path)
+    predictions = Predictions(run_dir, "test", model_digest(run_dir))
+    predictions.belong_to(np.arange(240), np.zeros(240, np.int64), "sha256:t", 240)
+    for name, severity in places:
+        predictions.add(name, severity, np.zeros((240, 3), np.float32))
+    predictions.save()
     row = {"run": path.name, "split": "test", "images": 240, "accuracy": accuracy, "nll": 1.0, "ece": 0.1}
-    places = [("clean", 0), ("fog", 1), ("fog", 5), ("spatter", 1)]
     write_csv(path / "robustness" / "scores.csv",
               [row | {"corruption": name, "severity": severity} for name, severity in places])  # fmt: skip
 
@@ -93,10 +110,69 @@ def test_a_report_on_one_run_has_the_sections_that_it_has_files_for(folders, tmp
     assert "Corrupted images" not in page
 
 
+def refusal(*folders) -> str:
+    with pytest.raises(InputError) as error:
+        load_evidence(list(folders))
+    return str(error.value)
+
+
 def test_folders_that_are_no_evidence_are_refused(folders, tmp_path):
     completed = run("tfcifar.report", "--level", 4, tmp_path, expect=2)
     assert "expected run directories, ensembles, and folders of tfcifar.ablation" in error_lines(completed)[0]
-    with pytest.raises(InputError, match="at least one evaluated run or ensemble, received none"):
-        load_evidence([folders[-1]])
-    with pytest.raises(InputError, match="different names"):
-        load_evidence([folders[0], folders[0]])
+    assert "at least one evaluated run or ensemble, received none" in refusal(folders[-1])
+    assert "different names" in refusal(folders[0], folders[0])
+    twin = write_run(tmp_path / "twin", NOISE["sharp"], seed=7)
+    again = write_run(tmp_path / "again", NOISE["sharp"], seed=7)
+    for path in (twin, again):
+        recipe = json.loads((path / "recipe.json").read_text()) | {"name": "one"}
+        (path / "recipe.json").write_text(json.dumps(recipe))
+    assert "runs of one recipe to differ in their seeds, received twin, again" in refusal(twin, again)
+
+
+def test_what_was_measured_of_another_model_is_refused(folders, tmp_path):
+    path = write_run(tmp_path / "retrained", NOISE["sharp"], seed=0)
+    run("tfcifar.calibrate", path)
+    measure_uncertainty(path)
+    with np.load(path / "predictions.npz") as file:
+        arrays = dict(file)
+    (path / "model.keras").write_bytes(b"another")
+    assert "has changed since it was judged; run python -m tfcifar.evaluate again" in refusal(path)
+    np.savez(path / "predictions.npz", **arrays | {"model": np.array(model_digest(RunDir(path)))})
+    assert "is of another model than lies there now; run python -m tfcifar.calibrate" in refusal(path)
+    (path / "calibration.json").unlink()
+    assert "has changed since its uncertainty was measured" in refusal(path)
+
+
+def test_runs_under_other_corruptions_are_not_set_side_by_side(folders, tmp_path):
+    path = write_run(tmp_path / "fog_only", NOISE["late"], seed=9)
+    measure_robustness(path, 0.9, PLACES[:2])
+    completed = run("tfcifar.report", "--level", 4, folders[0], path, "--output", tmp_path / "report", expect=2)
+    assert "were judged on other images or corruptions" in error_lines(completed)[0]
+    assert not (tmp_path / "report" / "report.html").exists()
+
+
+def test_an_ensemble_alone_has_a_report(folders, tmp_path):
+    run("tfcifar.report", "--level", 4, folders[3], "--output", tmp_path)
+    assert "What the ensemble adds" in (tmp_path / "report.html").read_text()
+
+
+def test_without_validation_images_the_first_is_the_reference_and_the_test_images_choose_none(folders, tmp_path):
+    paths = [write_run(tmp_path / name, noise, seed) for seed, (name, noise) in enumerate(list(NOISE.items())[::-1])]
+    for path in paths:
+        metrics = json.loads((path / "metrics.json").read_text()) | {"validation_accuracy": None}
+        (path / "metrics.json").write_text(json.dumps(metrics))
+    evidence = load_evidence(paths)
+    assert evidence.best(evidence.runs).run_dir.name == "rough"  # the worst
+    assert evidence.which(evidence.systems[0]) == "the first model named"
+
+
+def test_a_soup_is_no_seed_of_the_recipe_that_it_holds(folders, tmp_path):
+    soup = write_run(tmp_path / "soup", NOISE["late"], seed=0)
+    (soup / "recipe.json").write_text((folders[0] / "recipe.json").read_text())
+    environment = json.loads((soup / "environment.json").read_text())
+    environment |= {"soup": {}, "command": "python -m tfcifar.soup somewhere"}
+    (soup / "environment.json").write_text(json.dumps(environment))
+    run("tfcifar.report", "--level", 4, folders[0], soup, "--output", tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "Over seeds" not in page
+    assert "python -m tfcifar.soup somewhere" in page

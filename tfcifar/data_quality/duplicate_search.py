@@ -10,6 +10,7 @@ from pipelines.sources import Examples
 from pipelines.splits import training_pool
 from tfcifar.data_quality.duplicate_report import TEST_TRAIN, TRAIN_TRAIN, write_duplicates
 from tfcifar.data_quality.near_duplicates import Described, describe, find_pairs
+from tfcifar.environment import record_command
 from tfcifar.evaluation.openings import model_digest, open_test_on_record
 from tfcifar.models.features import features_and_logits, with_features
 from tfcifar.models.saved import load_model
@@ -65,6 +66,7 @@ def search_duplicates(run_dir: RunDir, output: Path, threshold: float, shown: in
         write_whole(arrays, lambda path: np.savez(path, test_labels=test.labels, duplicated=duplicated))
         summary = write_duplicates(found, test, training, splits.source.name, splits.class_names, shown, output)
         write_json(record, {"search": search} | summary)  # last: it says that the search is whole
+        record_command(output)
     with np.load(arrays, allow_pickle=False) as file:
         return Duplicates(read_json(record)["lines"], file["test_labels"], file["duplicated"])
 

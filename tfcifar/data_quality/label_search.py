@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tfcifar.data_quality.label_issues import LabelIssues, likeliest_confusions, rank_label_issues
 from tfcifar.data_quality.out_of_fold import OutOfFold, predict_out_of_fold
+from tfcifar.environment import record_command
 from tfcifar.evaluation.metrics import classification_metrics
 from tfcifar.recipe import Recipe
 from tfcifar.reporting.findings_page import Finding, write_findings
@@ -40,6 +41,7 @@ def search_labels(recipe: Recipe, folds: int, output: Path, shown: int) -> list[
         "likeliest_confusions": likeliest_confusions(issues.joint, predicted.class_names),
     }
     write_json(output / "labels.json", summary)
+    record_command(output)
     lines = summary_lines(summary, shown)
     findings = [_finding(predicted, row) for row in rows[:shown]]
     write_findings(output, "labels", predicted.source, predicted.class_names, lines, findings)

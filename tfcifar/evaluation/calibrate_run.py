@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import InputError
+from tfcifar.environment import record_command
 from tfcifar.evaluation.calibration import adaptive_calibration_error, expected_calibration_error, reliability_bins
 from tfcifar.evaluation.cross_validation import out_of_fold
 from tfcifar.evaluation.members import Members, load_members
@@ -52,6 +53,7 @@ def calibrate_run(path: Path) -> list[dict]:
         "rows": rows,
     }
     write_json(folder.calibration, content)
+    record_command(folder.path)
     plot_before_after(
         {
             "before" if name == "none" else f"{name} scaling": _diagram(each, members.test_labels)

@@ -6,6 +6,7 @@ import numpy as np
 from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import unknown
 from pipelines.splits import Splits
+from tfcifar.environment import record_command
 from tfcifar.evaluation.calibration import reliability_bins
 from tfcifar.evaluation.compute import run_pflop
 from tfcifar.evaluation.metrics import classification_metrics, softmax
@@ -74,6 +75,7 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
         **_group_metrics(recipe, predictions, splits.class_names),
     }
     write_json(run_dir.metrics, metrics)
+    record_command(run_dir.path)
     write_csv(run_dir.per_class, metrics["per_class"])
     _plot(run_dir, metrics, predictions)
     return metrics

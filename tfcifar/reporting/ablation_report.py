@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from tfcifar.environment import describe_environment
+from tfcifar.environment import describe_environment, record_command
 from tfcifar.evaluation.run_grid import GridRow
 from tfcifar.evaluation.statistics import compare_over_seeds, mean_and_std
 from tfcifar.reporting.comparisons import plot_differences
@@ -33,6 +33,7 @@ def write_ablation(results: list[GridRow], output: Path) -> str:
         "images; the interval is a bootstrap over seeds and images, and a difference is significant where it leaves "
         "out 0. With this many rows, about one in twenty would be by chance alone."
     )
+    record_command(output)
     text = "\n".join(lines) + f"\n\n{notes}\n"
     write_text(output / "ablation.md", f"# Ablation\n\n{text}\n![differences](ablation.png)\n")
     return text

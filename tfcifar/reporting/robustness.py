@@ -46,17 +46,10 @@ def write_robustness(run_dirs: list[RunDir], output: Path, split: str = "test") 
         InputError: a run has not been judged, its model has changed since, or the runs were not judged on the same
             images under the same corruptions.
     """
-    scores = {run_dir.name: _scores(run_dir, split) for run_dir in run_dirs}
-    for name, rows in scores.items():
-        if [_place(row) for row in rows] != [_place(row) for row in scores[run_dirs[0].name]]:
-            raise InputError(
-                f"robustness: {name} and {run_dirs[0].name} were judged on other images or corruptions; "
-                "run python -m tfcifar.robustness with both of them."
-            )
-    kept = {run_dir.name: _predictions(run_dir, split, scores[run_dir.name]) for run_dir in run_dirs}
+    scores, kept = load_scores(run_dirs, split)
     parts = [_table(run_dirs, scores, kept, split)]
     figures = _plot(scores, output)
-    attacks = _attacks(run_dirs, split)
+    attacks = load_attacks(run_dirs, split)
     if attacks:
         plot_attacks(attacks, output / "attacks.png")
         figures["attacks.png"] = "accuracy under attack"
@@ -67,6 +60,22 @@ def write_robustness(run_dirs: list[RunDir], output: Path, split: str = "test") 
     write_text(output / "robustness.md", "\n\n".join(["# Robustness", summary, *pictures, by_corruption]) + "\n")
     write_html(output / "robustness.md")
     return summary
+
+
+def load_scores(run_dirs: list[RunDir], split: str) -> tuple[dict[str, list[dict]], dict[str, Predictions]]:
+    """The rows of scores.csv, and the predictions that they are of, by the name of the run.
+
+    Raises:
+        InputError: as for `write_robustness`.
+    """
+    scores = {run_dir.name: _scores(run_dir, split) for run_dir in run_dirs}
+    for name, rows in scores.items():
+        if [_place(row) for row in rows] != [_place(row) for row in scores[run_dirs[0].name]]:
+            raise InputError(
+                f"robustness: {name} and {run_dirs[0].name} were judged on other images or corruptions; "
+                "run python -m tfcifar.robustness with both of them."
+            )
+    return scores, {run_dir.name: _predictions(run_dir, split, scores[run_dir.name]) for run_dir in run_dirs}
 
 
 def _scores(run_dir: RunDir, split: str) -> list[dict]:
@@ -176,7 +185,7 @@ def _by_corruption(scores: dict[str, list[dict]]) -> str:
     return "\n".join(lines)
 
 
-def _attacks(run_dirs: list[RunDir], split: str) -> list[dict]:
+def load_attacks(run_dirs: list[RunDir], split: str) -> list[dict]:
     """The rows of attacks.csv of the runs that have one, of the model that they hold now."""
     rows = []
     for run_dir in run_dirs:

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipelines.errors import InputError
 from tfcifar.evaluation.class_analysis import compare_classes, most_confused_pairs
+from tfcifar.evaluation.openings import judged_on
 from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting import figures
 from tfcifar.reporting.html import write_html
@@ -21,7 +22,7 @@ FIGURES_OF_A_RUN = {  # none that shows images: a report may be passed on
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EvaluatedRun:
     """What a report needs of a run or an ensemble. correct: bool [n], one for each test image.
 
@@ -49,6 +50,15 @@ def load_run(path: Path) -> EvaluatedRun:
     return EvaluatedRun(run_dir, metrics, history, environment, correct, labels)
 
 
+def check_same_test_images(runs: list[EvaluatedRun]) -> None:
+    """Raises InputError unless all were judged on the same images of the same classes."""
+    first, images = runs[0], [judged_on(run.run_dir) for run in runs]
+    for run, own in zip(runs, images, strict=True):
+        same = all(own[key] == images[0][key] for key in ("classes", "test"))
+        if not (same and np.array_equal(run.test_labels, first.test_labels)):
+            raise InputError(f"report: {run.run_dir.name} and {first.run_dir.name} were judged on other test images.")
+
+
 def write_comparison(runs: list[EvaluatedRun], output: Path) -> str:
     """Write report.md, its figures and report.html into `output`; return its first part, for the screen.
 
@@ -59,9 +69,7 @@ def write_comparison(runs: list[EvaluatedRun], output: Path) -> str:
     names = [run.run_dir.name for run in runs]
     if len(set(names)) < len(names):
         raise InputError(f"report: expected run directories of different names, received {', '.join(names)}.")
-    for run in runs[1:]:
-        if not np.array_equal(run.test_labels, first.test_labels):
-            raise InputError(f"report: {run.run_dir.name} and {first.run_dir.name} were judged on other test images.")
+    check_same_test_images(runs)
     rows = [
         {"name": run.run_dir.name, "accuracy": run.metrics["accuracy"], "low": low, "high": high}
         for run in runs

@@ -7,6 +7,7 @@ from pipelines.corruptions import corrupt
 from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import InputError
 from pipelines.sources import Examples
+from tfcifar.environment import record_command
 from tfcifar.evaluation.openings import model_digest, open_test_on_record
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.saved import load_model
@@ -77,6 +78,7 @@ def judge_runs(
             each.save()
     for each in held:
         write_csv(file_of(each.run_dir, split, "scores.csv"), score_rows(each, plan, limit))
+        record_command(each.run_dir.path)
         if attacked:
             count = min(attacked, each.images(limit))
             images, labels = examples.images[each.ids[:count]], each.labels[:count]

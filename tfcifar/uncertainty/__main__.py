@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> None:
 
     folders = parse_folders(args.ood)
     start_tensorflow()
+    from tfcifar.environment import record_command
     from tfcifar.reporting.uncertainty_report import write_uncertainty, write_uncertainty_comparison
     from tfcifar.run_dir import write_json
     from tfcifar.uncertainty.ensemble import judge_ensemble, score_ensemble
@@ -59,6 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     for run_dir in run_dirs:
         outputs.append(measure_run(run_dir, args.split, args.samples, args.dropout, folders, args.fitted))
         write_json(run_dir.uncertainty / "scores.json", score_run(outputs[-1], run_dir.name))
+        record_command(run_dir.path)
         text = write_uncertainty(run_dir.uncertainty)
         if ensemble is None:
             print(text)

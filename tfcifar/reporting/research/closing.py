@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from tfcifar.environment import COMMANDS
 from tfcifar.reporting.research.document import Bullets, Code, Document, Figure, Heading, Paragraph, Table
 from tfcifar.reporting.research.evidence import Evidence, percent
 from tfcifar.reporting.research.figures import plot_cost
 from tfcifar.reporting.results import command_without_run
 from tfcifar.reporting.tables import duration
-from tfcifar.run_dir import read_json
 
 
 def add_cost(document: Document, evidence: Evidence, figures: Path) -> None:
@@ -65,7 +65,7 @@ def add_closing(document: Document, evidence: Evidence) -> None:
         Heading("Reproduction"),
         Paragraph(
             "Each run directory keeps its recipe, command, versions, hardware, commit and the checksums of its data. "
-            "The commands, in order:"
+            "What was run:"
         ),
         Code(tuple(_commands(evidence))),
     )
@@ -85,10 +85,10 @@ def _limitations(evidence: Evidence) -> list[str]:
         if evidence.dataset.startswith("cifar")
         else f"All figures are of one data set, {evidence.dataset}, and of one test split."
     )
-    if any("MobileNet" in name or "mobilenet" in name for name in (run.metrics["model"] for run in evidence.runs)):
+    if any(recipe.model.weights for recipe in evidence.recipes.values()):
         items.append(
-            "The pretrained networks have seen ImageNet, among whose 1,000 classes are kinds of the animals and "
-            "vehicles here: they are not to be compared with networks trained from scratch as if the data were equal."
+            "The pretrained networks have seen ImageNet's 1.3 million images besides: they are not to be compared with "
+            "networks trained from scratch as if the data were equal."
         )
     if evidence.robustness():
         items.append(
@@ -109,21 +109,13 @@ def _commands(evidence: Evidence) -> list[str]:
     for runs in evidence.seeds:
         command = command_without_run(runs[0].environment["command"])
         seeds = " ".join(str(evidence.recipes[run.run_dir.name].seed) for run in runs)
-        lines.append(f"{command} --seed {seeds}" if "tfcifar.train" in command else runs[0].environment["command"])
-    for folder in evidence.ablations:
-        lines.append(f"python -m tfcifar.ablation --recipe {folder.name}")
-    lines += [evidence.without_place(each.environment["command"]) for each in evidence.ensembles]
-    calibrated = [evidence.place(each.run_dir.path) for each in evidence.with_file("calibration")]
-    if calibrated:
-        lines.append(f"python -m tfcifar.calibrate {' '.join(calibrated)}")
-    judged = [evidence.place(run.run_dir.path) for run in evidence.uncertainty()]
-    if judged:
-        split = read_json(evidence.uncertainty()[0].run_dir.uncertainty / "scores.json")["split"]
-        lines.append(f"python -m tfcifar.uncertainty {' '.join(judged)} --split {split}")
-    corrupted = [evidence.place(run.run_dir.path) for run in evidence.robustness()]
-    if corrupted:
-        lines.append(f"python -m tfcifar.robustness {' '.join(corrupted)}")
-    return lines
+        lines.append(f"{command} --seed {seeds}")
+    made = [system for system in evidence.systems if system not in evidence.trained]
+    lines += [system.environment["command"] for system in made]
+    for folder in evidence.folders:
+        if (folder / COMMANDS).is_file():
+            lines += (folder / COMMANDS).read_text(encoding="utf-8").splitlines()
+    return list(dict.fromkeys(evidence.without_place(line) for line in lines))
 
 
 def add_sources(document: Document, evidence: Evidence) -> None:

@@ -5,14 +5,15 @@ from pathlib import Path
 from pipelines.corruptions_names import STANDARD
 from tfcifar.reporting.research.document import Document, Figure, Heading, Paragraph, Table
 from tfcifar.reporting.research.evidence import percent
+from tfcifar.reporting.robustness import load_attacks, load_scores
 from tfcifar.reporting.robustness_figures import attack_in_words, plot_by_severity
 from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.robustness.predictions import CLEAN, file_of
-from tfcifar.robustness.scores import corruptions_of, mean_of, read_rows, summarize
+from tfcifar.robustness.scores import corruptions_of, mean_of, summarize
 
 
 def add_corruptions(document: Document, runs: list[EvaluatedRun], figures: Path) -> None:
-    scores = {run.run_dir.name: read_rows(file_of(run.run_dir, "test", "scores.csv")) for run in runs}
+    scores, _ = load_scores([run.run_dir for run in runs], "test")
     reference = next(iter(scores))
     summaries = [summarize(rows, scores[reference]) for rows in scores.values()]
     sources = tuple(file_of(run.run_dir, "test", "scores.csv") for run in runs)
@@ -21,8 +22,9 @@ def add_corruptions(document: Document, runs: list[EvaluatedRun], figures: Path)
         Heading("Corrupted images", level=2),
         Paragraph(
             "The corruptions of Hendrycks and Dietterich @cite:hendrycks2019, noise, blur, weather and digital "
-            "artefacts at five severities, are generated from the test images with fixed random numbers. Means are "
-            f"over {summaries[0]['corruptions']} standard corruptions; the mean corruption error (mCE) takes each "
+            "artefacts, are generated from the test images with fixed random numbers. Means are "
+            f"over {summaries[0]['corruptions']} standard corruptions at the severities "
+            f"{', '.join(map(str, severities))}; the mean corruption error (mCE) takes each "
             f"corruption's error relative to that of `{reference}`. Frost is generated here, so that these means are "
             "not to be set beside figures for CIFAR-10-C."
         ),
@@ -82,13 +84,14 @@ def _weakest(scores: dict[str, list[dict]]) -> str:
 
 
 def _add_attacks(document: Document, runs: list[EvaluatedRun]) -> None:
-    attacked = [run for run in runs if file_of(run.run_dir, "test", "attacks.csv").is_file()]
-    if not attacked:
+    rows = load_attacks([run.run_dir for run in runs], "test")
+    if not rows:
         return
-    rows = {run.run_dir.name: read_rows(file_of(run.run_dir, "test", "attacks.csv")) for run in attacked}
-    found = {name: {(row["attack"], row["epsilon"]): row for row in each} for name, each in rows.items()}
+    found: dict[str, dict] = {}
+    for row in rows:
+        found.setdefault(row["run"], {})[row["attack"], row["epsilon"]] = row
     columns = sorted({column for each in found.values() for column in each if column[1]})
-    images = next(iter(rows.values()))[0]["images"]
+    counts = " or ".join(f"{count:,}" for count in sorted({row["images"] for row in rows}))
     document.add(
         Paragraph(
             "@table:attacks has the fast gradient sign method @cite:goodfellow2015 and projected gradient descent "
@@ -97,13 +100,13 @@ def _add_attacks(document: Document, runs: list[EvaluatedRun]) -> None:
         ),
         Table(
             "attacks",
-            f"Accuracy under attack, by the largest change of a value (of 255), on {images:,} images.",
+            f"Accuracy under attack, by the largest change of a value (of 255), on {counts} images.",
             ("system", *(f"{attack_in_words(attack)} {epsilon}/255" for attack, epsilon in columns)),
             tuple(
                 (name, *(_percent(each[column]["accuracy"], 1) if column in each else "" for column in columns))
                 for name, each in found.items()
             ),
-            tuple(file_of(run.run_dir, "test", "attacks.csv") for run in attacked),
+            tuple(file_of(run.run_dir, "test", "attacks.csv") for run in runs if run.run_dir.name in found),
         ),
     )
 

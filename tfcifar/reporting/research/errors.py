@@ -1,7 +1,5 @@
 """Where the mistakes lie, and what is wrong with the data itself."""
 
-from pathlib import Path
-
 import numpy as np
 
 from tfcifar.evaluation.class_analysis import compare_classes, most_confused_pairs
@@ -33,7 +31,7 @@ def add_errors(document: Document, evidence: Evidence) -> None:
     )
     _add_classes(document, evidence, shown)
     if evidence.findings:
-        document.add(Heading("The data itself", level=2), Paragraph(_data(evidence.findings)))
+        document.add(Heading("The data itself", level=2), Paragraph(_data(evidence)))
 
 
 def _shared(evidence: Evidence) -> str:
@@ -76,21 +74,22 @@ def _add_classes(document: Document, evidence: Evidence, shown) -> None:
     )
 
 
-def _data(folders: tuple[Path, ...]) -> str:
+def _data(evidence: Evidence) -> str:
     sentences = []
-    for folder in folders:
+    for folder in evidence.findings:
         if (folder / "duplicates.json").is_file():
             found = read_json(folder / "duplicates.json")
             share = found["test_images_with_duplicate"] / found["test_images"]
             sentences.append(
                 f"Of the {found['test_images']:,} test images {found['test_images_with_duplicate']:,} "
                 f"({percent(share)}) have a near-duplicate among the training images @cite:barz2020, found by the "
-                f"distance of features and by aligning the pictures (`{folder / 'duplicates.json'}`)."
+                f"distance of features and by aligning the pictures (`{evidence.place(folder)}/duplicates.json`)."
             )
         if (folder / "labels.json").is_file():
             found = read_json(folder / "labels.json")
             sentences.append(
                 f"Confident learning @cite:northcutt2021 with {found['folds']} models of `{found['recipe']}` finds "
-                f"{found['issues']:,} of {found['images']:,} training labels likely wrong (`{folder / 'labels.json'}`)."
+                f"{found['issues']:,} of {found['images']:,} training labels likely wrong "
+                f"(`{evidence.place(folder)}/labels.json`)."
             )
     return " ".join(sentences)

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import InputError
+from tfcifar.evaluation.calibrate_run import load_calibration
+from tfcifar.evaluation.openings import model_digest
 from tfcifar.evaluation.statistics import mean_and_std
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
-from tfcifar.reporting.run_report import EvaluatedRun, load_run
+from tfcifar.reporting.run_report import EvaluatedRun, check_same_test_images, load_run
 from tfcifar.robustness.predictions import file_of
 from tfcifar.run_dir import RunDir, read_json
 
@@ -64,10 +66,15 @@ class Evidence:
         return {run.run_dir.name: load_json(run.run_dir.recipe) for run in self.runs}
 
     @cached_property
+    def trained(self) -> list[EvaluatedRun]:
+        """The runs that were trained by epochs: not soups, which hold the recipe of one of their runs."""
+        return [run for run in self.runs if "soup" not in run.environment]
+
+    @cached_property
     def seeds(self) -> list[list[EvaluatedRun]]:
-        """The runs by recipe: those of one list differ in their seeds alone."""
+        """The trained runs by recipe: those of one list differ in their seeds alone."""
         groups: dict[Recipe, list[EvaluatedRun]] = {}
-        for run in self.runs:
+        for run in self.trained:
             groups.setdefault(self.recipes[run.run_dir.name].replace(seed=0), []).append(run)
         return list(groups.values())
 
@@ -90,14 +97,18 @@ class Evidence:
         return len(self.systems[0].correct)
 
     def best(self, systems: list[EvaluatedRun]) -> EvaluatedRun:
-        """The one with the highest accuracy on the validation images; on those of test where there are no such.
+        """Which one a text is about: that with the highest accuracy on validation images that it has not trained on.
 
-        No choice is made by it: it says which of the finished systems a text is about.
+        Where none has such, the first given: never one that the test images have chosen.
         """
         validated = [each for each in systems if each.metrics["validation_accuracy"] is not None]
-        if validated:
-            return max(validated, key=lambda each: each.metrics["validation_accuracy"])
-        return max(systems, key=lambda each: each.metrics["accuracy"])
+        return max(validated, key=lambda each: each.metrics["validation_accuracy"]) if validated else systems[0]
+
+    def which(self, system: EvaluatedRun) -> str:
+        """In words, why `best` has taken this single model."""
+        if system.metrics["validation_accuracy"] is None:
+            return "the first model named"
+        return "the single model with the highest validation accuracy"
 
     def with_file(self, name: str) -> list[EvaluatedRun]:
         """The systems that hold the file of this attribute of RunDir."""
@@ -114,8 +125,8 @@ def load_evidence(paths: list[Path]) -> Evidence:
     """Read evaluated runs, ensembles, ablations and findings on data quality.
 
     Raises:
-        InputError: a folder is none of these, two systems have one name, they were judged on different test images,
-            or there is no system at all.
+        InputError: a folder is none of these, two systems have one name or are one run twice, they were judged on
+            different test images, what was measured is of another model than lies there now, or there is no system.
     """
     systems, ablations, findings = [], [], []
     for path in paths:
@@ -135,10 +146,34 @@ def load_evidence(paths: list[Path]) -> Evidence:
     names = [system.run_dir.name for system in systems]
     if len(set(names)) < len(names):
         raise InputError(f"report: expected folders of different names, received {', '.join(names)}.")
-    for system in systems[1:]:
-        if not np.array_equal(system.test_labels, systems[0].test_labels):
-            raise InputError(f"report: {system.run_dir.name} and {names[0]} were judged on other test images.")
-    return Evidence(tuple(systems), tuple(ablations), tuple(findings))
+    check_same_test_images(systems)
+    for system in systems:
+        _check_up_to_date(system.run_dir)
+    evidence = Evidence(tuple(systems), tuple(ablations), tuple(findings))
+    for runs in evidence.seeds:
+        seeds = [evidence.recipes[run.run_dir.name].seed for run in runs]
+        if len(set(seeds)) < len(seeds):
+            same = ", ".join(run.run_dir.name for run in runs)
+            raise InputError(f"report: expected runs of one recipe to differ in their seeds, received {same}.")
+    return evidence
+
+
+def _check_up_to_date(run_dir: RunDir) -> None:
+    """Raises InputError where what was measured belongs to another model than lies there now."""
+    digest = model_digest(run_dir)
+    with np.load(run_dir.predictions, allow_pickle=False) as file:
+        judged = str(file["model"])
+    if judged != digest:
+        command = "tfcifar.ensemble" if run_dir.ensemble.is_file() else "tfcifar.evaluate"
+        raise InputError(f"report: {run_dir.path} has changed since it was judged; run python -m {command} again.")
+    if run_dir.calibration.is_file():
+        load_calibration(run_dir.path)
+    scores = run_dir.uncertainty / "scores.json"
+    if scores.is_file() and read_json(scores)["model_sha256"] != digest:
+        raise InputError(
+            f"report: the model of {run_dir.path} has changed since its uncertainty was measured; "
+            f"run python -m tfcifar.uncertainty {run_dir.path}."
+        )
 
 
 def read_csv(path: Path) -> list[dict]:

@@ -3,10 +3,10 @@
 from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting.research.document import Document, Heading, Paragraph
 from tfcifar.reporting.research.evidence import Evidence, calibration_rows, percent, points, span
+from tfcifar.reporting.robustness import load_scores
 from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.reporting.tables import in_words
-from tfcifar.robustness.predictions import file_of
-from tfcifar.robustness.scores import read_rows, summarize
+from tfcifar.robustness.scores import summarize
 from tfcifar.run_dir import read_json
 
 
@@ -40,7 +40,7 @@ def _abstract(evidence: Evidence) -> list[str]:
     if best:
         low, high = best.metrics["accuracy_ci95"]
         sentences.append(
-            f"The best single model by validation accuracy, `{best.run_dir.name}`, is right on "
+            f"{evidence.which(best).capitalize()}, `{best.run_dir.name}`, is right on "
             f"{percent(best.metrics['accuracy'])} of them (95% interval {span(low, high, percent)})."
         )
     if evidence.ensembles:
@@ -53,13 +53,14 @@ def _abstract(evidence: Evidence) -> list[str]:
 
 def _of_ensemble(evidence: Evidence, ensemble: EvaluatedRun, best: EvaluatedRun | None) -> list[str]:
     members = len(read_json(ensemble.run_dir.ensemble)["members"])
-    text = f"An ensemble of {in_words(members)} reaches {percent(ensemble.metrics['accuracy'])}"
+    views = f", each with the views `{ensemble.metrics['views']}`," if ensemble.metrics["views"] != "none" else ""
+    text = f"An ensemble of {in_words(members)}{views} reaches {percent(ensemble.metrics['accuracy'])}"
     if best is None:
         return [f"{text}."]
     found = compare(ensemble.correct, best.correct)
     return [
         f"{text}, {points(found['difference'])} points against that model on the same images (paired bootstrap "
-        f"interval {span(*found['interval95'])}, McNemar p = {found['p_value']:.2g})."
+        f"interval {span(*found['interval95'])}, McNemar p = {found['p_value']:.2g}: {found['verdict']})."
     ]
 
 
@@ -87,7 +88,7 @@ def _of_robustness(evidence: Evidence) -> list[str]:
     runs = evidence.robustness()
     if not runs:
         return []
-    scores = [read_rows(file_of(run.run_dir, "test", "scores.csv")) for run in runs]
+    scores = list(load_scores([run.run_dir for run in runs], "test")[0].values())
     rows = [row for row in (summarize(each, scores[0]) for each in scores) if row["accuracy"] is not None]
     if not rows:
         return []

@@ -157,11 +157,11 @@ def _widths(document: NumberedDocument, table: Table) -> list[float]:
         plain = re.sub(r"\*\*|`", "", document.resolve(text))
         return stringWidth(plain, CODE if "`" in text else font, size) + 2 * CELL_PADDING + 1
 
-    wished = [
-        max(width(table.columns[i], BOLD) if i < table.text_columns else _longest_word(table.columns[i], width),
-            *(width(row[i], BOLD if "**" in row[i] else BODY) for row in table.rows))
-        for i in range(len(table.columns))
-    ]  # fmt: skip
+    def of_column(i: int) -> float:
+        head = width(table.columns[i], BOLD) if i < table.text_columns else _longest_word(table.columns[i], width)
+        return max([head, *(width(row[i], BOLD if "**" in row[i] else BODY) for row in table.rows)])
+
+    wished = [of_column(i) for i in range(len(table.columns))]
     limit = max(wished)
     while sum(min(each, limit) for each in wished) > WIDTH:
         limit *= 0.98

@@ -5,13 +5,14 @@ from collections import Counter
 
 from tfcifar.reporting.research.document import Bullets, Document, Heading, Paragraph, Table
 from tfcifar.reporting.research.evidence import Evidence
+from tfcifar.reporting.run_report import EvaluatedRun
 
 
 def add_protocol(document: Document, evidence: Evidence) -> None:
     validated = [run for run in evidence.runs if run.metrics["validation_accuracy"] is not None]
     split = (
-        "Training, validation and test images are disjoint, the same for all systems, stratified by class, and known "
-        f"by checksum; {evidence.dataset_in_words} has {evidence.test_count:,} test images of "
+        f"Training, validation and test images are disjoint and known by checksum. All systems are judged on the same "
+        f"test images{_validation(validated)}; {evidence.dataset_in_words} has {evidence.test_count:,} test images of "
         f"{len(evidence.class_names)} classes."
     )
     chosen = (
@@ -25,11 +26,12 @@ def add_protocol(document: Document, evidence: Evidence) -> None:
         Heading("Protocol"),
         Paragraph(f"{split} {chosen}"),
         Paragraph(
-            "The test images are opened by evaluation only, and each opening leaves a line in the run directory with "
-            "its time, the SHA-256 of the model and what it was for (@table:openings). An ensemble opens nothing: it "
-            "is made of the logits that its members' evaluation has left."
+            "The test images are opened to judge what is finished, and each opening leaves a line in the run directory "
+            "with its time, the SHA-256 of the model and what it was for"
+            f"{' (@table:openings)' if evidence.runs else ''}. An ensemble opens nothing: it is made of the logits "
+            "that its members' evaluation has left."
         ),
-        _openings(evidence),
+        *([_openings(evidence)] if evidence.runs else []),
         Heading("Statistics", level=2),
         Bullets(
             (
@@ -47,6 +49,13 @@ def add_protocol(document: Document, evidence: Evidence) -> None:
     )
 
 
+def _validation(validated: list[EvaluatedRun]) -> str:
+    held_out = {run.environment["data"].get("validation") for run in validated}
+    if len(held_out) > 1:
+        return ", but hold different validation images out"
+    return " and hold the same validation images out" if validated and None not in held_out else ""
+
+
 def _openings(evidence: Evidence) -> Table:
     rows, sources = [], []
     for run in evidence.runs:
@@ -56,12 +65,13 @@ def _openings(evidence: Evidence) -> Table:
         # Runs evaluated before openings had a purpose were opened for evaluation.
         purposes = Counter(each.get("purpose", "evaluation") for each in openings)
         words = [f"{purpose} ({count} times)" if count > 1 else purpose for purpose, count in purposes.items()]
-        rows.append((run.run_dir.name, ", ".join(words) or "not on record", str(len(openings))))
+        models = len({each["model_sha256"] for each in openings})
+        rows.append((run.run_dir.name, ", ".join(words) or "not on record", str(len(openings)), str(models)))
         sources.append(path)
     return Table(
         "openings",
-        "How often the test images were opened for each run, and what for. Repeated openings judge the same model.",
-        ("run", "purpose", "openings"),
+        "How often the test images were opened for each run, what for, and how many different models were judged.",
+        ("run", "purpose", "openings", "models"),
         tuple(rows),
         tuple(sources),
         text_columns=2,

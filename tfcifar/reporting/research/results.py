@@ -21,7 +21,7 @@ def add_results(document: Document, evidence: Evidence, figures: Path) -> None:
         document.add(
             Paragraph(
                 f"@table:accuracy has the test accuracy of every system, and its difference from "
-                f"`{best.run_dir.name}`, the single model with the highest validation accuracy. "
+                f"`{best.run_dir.name}`, {evidence.which(best)}. "
                 f"{seeds_in_words(evidence)}"
             )
         )
@@ -57,16 +57,16 @@ def add_results(document: Document, evidence: Evidence, figures: Path) -> None:
             )
         )
     _add_curves(document, evidence, figures)
-    for folder in evidence.ablations:
-        _add_ablation(document, folder)
-    for ensemble in evidence.ensembles:
-        _add_ensemble(document, ensemble)
+    for number, folder in enumerate(evidence.ablations):
+        _add_ablation(document, folder, f"ablation-{number}")
+    for number, ensemble in enumerate(evidence.ensembles):
+        _add_ensemble(document, ensemble, str(number))
 
 
 def _row(system: EvaluatedRun, best: EvaluatedRun) -> tuple[str, ...]:
     metrics = system.metrics
     low, high = metrics["accuracy_ci95"]
-    validation = metrics["validation_accuracy"]
+    validation, with_views = metrics["validation_accuracy"], metrics.get("views", "none") != "none"
     against = ("", "", "", "")
     if system is not best:
         found = compare(system.correct, best.correct)
@@ -79,7 +79,7 @@ def _row(system: EvaluatedRun, best: EvaluatedRun) -> tuple[str, ...]:
     return (
         system.run_dir.name,
         "trained on" if validation is None else percent(validation),
-        f"**{percent(metrics['accuracy'])}**",
+        f"**{percent(metrics['accuracy'])}**" + (f" ({metrics['views']})" if with_views else ""),
         span(low, high, percent),
         percent(metrics["tta"]["accuracy"]) if "tta" in metrics else "",
         *against,
@@ -106,13 +106,12 @@ def _add_curves(document: Document, evidence: Evidence, figures: Path) -> None:
     )
 
 
-def _add_ablation(document: Document, folder: Path) -> None:
+def _add_ablation(document: Document, folder: Path, key: str) -> None:
     rows = read_csv(folder / "ablation.csv")
     baseline, seeds = rows[0]["row"], rows[0]["n"]
     significant = [row for row in rows[1:] if row["verdict"] == "significant"]
     better = [row for row in significant if float(row["difference"]) > 0]
     worse = [row for row in significant if float(row["difference"]) < 0]
-    key = f"ablation-{folder.name.replace('_', '-')}"
     document.add(
         Heading(f"What each part is worth ({folder.name})", level=2),
         Paragraph(
@@ -150,16 +149,14 @@ def _ablation_row(row: dict) -> tuple[str, ...]:
     return row["row"], accuracy, *against, duration(float(row["seconds"]))
 
 
-def _add_ensemble(document: Document, ensemble: EvaluatedRun) -> None:
+def _add_ensemble(document: Document, ensemble: EvaluatedRun, key: str) -> None:
     folder, name = ensemble.run_dir.path, ensemble.run_dir.name
-    key = name.replace("_", "-")
     votes = [row for row in read_csv(folder / "votes.csv") if row["split"] == "test"]
     content = read_json(ensemble.run_dir.ensemble)
     document.add(
         Heading(f"What the ensemble adds ({name})", level=2),
         Paragraph(
-            f"@table:votes-{key} sets the votes beside the best member. The {content['vote']} vote was kept, for its "
-            "cross-entropy on the validation images; the test figures of the others are shown for completeness. "
+            f"@table:votes-{key} sets {_votes_in_words(votes, content['vote'])} "
             f"@figure:members-{key} shows what each member contributes, @figure:diversity-{key} how differently "
             "they judge: members that are wrong on the same images add little."
         ),
@@ -185,6 +182,16 @@ def _add_ensemble(document: Document, ensemble: EvaluatedRun) -> None:
             (folder / "diversity.csv",),
             width=0.85,
         ),
+    )
+
+
+def _votes_in_words(votes: list[dict], kept: str) -> str:
+    """votes: rows of the test split, of the best member twice and of each vote that was judged."""
+    if len(votes) <= 3:
+        return f"the {kept} vote beside the best member."
+    return (
+        f"the votes beside the best member. The {kept} vote was kept, for its cross-entropy on the validation images; "
+        "the test figures of the others are shown for completeness."
     )
 
 

@@ -61,27 +61,31 @@ def add_systems(document: Document, evidence: Evidence) -> None:
         ),
         _table(evidence),
     )
-    used = [each.model.name for each in recipes]
-    sentences = {_network(name): None for name in used}
-    document.add(Bullets(tuple(sentences)))
-    document.add(Heading("Training", level=2))
+    if recipes:
+        document.add(Bullets(tuple(dict.fromkeys(_network(each.model.name) for each in recipes))))
+        _add_training(document, evidence, recipes)
+    if evidence.ensembles:
+        document.add(Heading("Ensembles", level=2), Paragraph(_ensembles(evidence)))
+
+
+def _add_training(document: Document, evidence: Evidence, recipes: list[Recipe]) -> None:
     optimizers = ", ".join(dict.fromkeys(OPTIMIZERS[recipe.optimizer.name] for recipe in recipes))
     document.add(
+        Heading("Training", level=2),
         Paragraph(
             f"The recipes use {optimizers}. @table:training says what each adds to plain training; the exact values "
             "are in `recipe.json` of each run directory, which the training command takes back as it is."
         ),
         _training_table(evidence),
     )
-    if evidence.ensembles:
-        document.add(Heading("Ensembles", level=2), Paragraph(_ensembles(evidence)))
 
 
 def _table(evidence: Evidence) -> Table:
     rows = []
     for system in evidence.systems:
-        metrics, recipe = system.metrics, evidence.recipes.get(system.run_dir.name)
-        trained_on = "its members" if recipe is None else f"{_images(recipe)}"
+        metrics = system.metrics
+        recipe = evidence.recipes[system.run_dir.name] if system in evidence.trained else None
+        trained_on = "made of runs" if recipe is None else _images(recipe)
         rows.append(
             (
                 system.run_dir.name,
@@ -95,7 +99,7 @@ def _table(evidence: Evidence) -> Table:
     return Table(
         "systems",
         "The systems. Parameters in millions, multiply-accumulates (MACs) of one image in millions; an ensemble has "
-        "the sums of its members.",
+        "the sums of its members, MACs of all views.",
         ("system", "model", "parameters (M)", "MACs (M)", "trained on", "epochs"),
         tuple(rows),
         tuple(path for each in evidence.systems for path in (each.run_dir.metrics, _definition(each))),
