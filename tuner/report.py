@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from tfcifar.environment import describe_environment
-from tfcifar.reporting.results import RESULTS, put_on_record
+from tfcifar.reporting.results import RESULTS, record_table
 from tfcifar.reporting.style import BLUE, GREY, ORANGE, new_figure
 from tfcifar.run_dir import RunDir, read_json, write_csv, write_text
 
@@ -112,21 +112,6 @@ def record_search(rows: list[dict], output: Path, folder: Path = RESULTS) -> Non
     for name in ("trials.md", "trials.csv", "trials.png", "winner.json"):
         shutil.copyfile(output / name, target / name)
     environment = describe_environment()
-    put_on_record(
-        [
-            {
-                "name": NAME,
-                "metric": "trials",
-                "value": len(rows),
-                "std": None,
-                "n": 1,
-                "unit": "trials",
-                "command": re.sub(r" --output[ =]\S+| --record\b", "", environment["command"]),
-                "seconds": round(sum(row["seconds"] or 0 for row in rows)),
-                "hardware": environment["hardware"],
-                "commit": environment["commit"],
-                "details": f"results/{NAME}/",
-            }
-        ],
-        results=folder,
-    )
+    command = re.sub(r" --output[ =]\S+| --record\b", "", environment["command"])
+    seconds = sum(row["seconds"] or 0 for row in rows)
+    record_table(NAME, "trials", len(rows), 1, command, seconds, environment, folder)

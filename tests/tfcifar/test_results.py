@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tfcifar import recipes
+from tfcifar.reporting.explanations import record_explanations
 from tfcifar.reporting.results import FIGURES, command_without_run, readme_table, record
 from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.run_dir import RunDir
@@ -147,3 +148,13 @@ def test_the_readme_shows_plain_and_averaged_accuracy_apart():
     summary[2]["views"] = "multi_crop"
     assert lines[-1] in readme_table(summary)  # those of the paper, and behind them what else is used
     assert "`multi_crop`: mean logits of ten views" in readme_table(summary)
+
+
+def test_scores_of_explanations_go_on_record_with_their_table(tmp_path):
+    row = {"run": "a", "images": 200, "deletion": 0.2, "insertion": 0.7, "sanity": 0.1}
+    rows = [row | {"method": "grad_cam"}, row | {"method": "random", "sanity": ""}]
+    record_explanations(rows, 61.4, tmp_path)
+    (entry,) = json.loads((tmp_path / "summary.json").read_text())
+    assert [entry[key] for key in ("name", "metric", "value", "n", "seconds")] == ["explanations", "rows", 2, 200, 61]
+    assert "grad_cam" in (tmp_path / "explanations" / "explanations.md").read_text()
+    assert (tmp_path / "explanations" / "scores.csv").read_text().count("\n") == 3

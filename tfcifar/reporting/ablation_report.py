@@ -7,7 +7,7 @@ from tfcifar.environment import describe_environment, record_command
 from tfcifar.evaluation.run_grid import GridRow
 from tfcifar.evaluation.statistics import compare_over_seeds, mean_and_std
 from tfcifar.reporting.comparisons import plot_differences
-from tfcifar.reporting.results import RESULTS, command_without_run, put_on_record
+from tfcifar.reporting.results import RESULTS, command_without_run, record_table
 from tfcifar.run_dir import read_json, write_csv, write_text
 
 
@@ -82,22 +82,7 @@ def record_ablation(name: str, results: list[GridRow], output: Path, folder: Pat
     for file in ("ablation.md", "ablation.csv", "ablation.png"):
         shutil.copyfile(output / file, target / file)
     environment = read_json(results[0].run_dirs[0].environment)
-    put_on_record(
-        [
-            {
-                "name": name,
-                "metric": "rows",
-                "value": len(results),
-                "std": None,
-                "n": len(results[0].seconds),
-                "unit": "rows",
-                "command": command_without_run(describe_environment()["command"]).replace(" --record", "")
-                + f" --seeds {' '.join(map(str, results[0].seeds))}",
-                "seconds": round(sum(sum(each.seconds) for each in results)),
-                "hardware": environment["hardware"],
-                "commit": environment["commit"],
-                "details": f"results/{name}/",
-            }
-        ],
-        results=folder,
-    )
+    command = command_without_run(describe_environment()["command"]).replace(" --record", "")
+    command += f" --seeds {' '.join(map(str, results[0].seeds))}"
+    seconds = sum(sum(each.seconds) for each in results)
+    record_table(name, "rows", len(results), len(results[0].seconds), command, seconds, environment, folder)

@@ -1,13 +1,18 @@
-"""The figure of explanations: images beside the maps of what the classifier looks at."""
+"""The figure of explanations, images beside the maps of what the classifier looks at; the record of their scores."""
 
 from pathlib import Path
 
 import numpy as np
 
+from tfcifar.environment import describe_environment
+from tfcifar.reporting.results import RESULTS, record_table
 from tfcifar.reporting.style import new_figure
+from tfcifar.reporting.tables import explanation_table
+from tfcifar.run_dir import write_csv, write_text
 
 HEAT = "inferno"
 OPACITY = 0.6  # of the map; the image below stays readable
+NAME = "explanations"
 
 
 def plot_overlays(images: np.ndarray, maps: dict[str, np.ndarray], titles: list[str], path: str | Path) -> None:
@@ -38,3 +43,18 @@ def plot_overlays(images: np.ndarray, maps: dict[str, np.ndarray], titles: list[
                     ax.imshow(maps[name][row], cmap=HEAT, vmin=0, vmax=1, alpha=OPACITY, interpolation="bilinear")
                     if row == 0:
                         ax.set_title(name, fontsize=9, loc="center")
+
+
+def record_explanations(rows: list[dict], seconds: float, folder: Path = RESULTS) -> None:
+    """Write the scores of several runs to results/explanations/ and put on record how many there are.
+
+    Args:
+        rows: of `tfcifar.explain.explain_run.explain_run`, of all runs.
+        seconds: that it took.
+    """
+    target, environment = folder / NAME, describe_environment()
+    command = environment["command"].replace(" --record", "")
+    write_csv(target / "scores.csv", rows)
+    text = f"# Explanations, scored\n\n    {command}\n\n```\n{explanation_table(rows)}\n```\n"
+    write_text(target / "explanations.md", text)
+    record_table(NAME, "rows", len(rows), rows[0]["images"], command, seconds, environment, folder)

@@ -86,6 +86,34 @@ def put_on_record(entries: list[dict], replaced: tuple[str, ...] = (), results: 
     write_json(summary_file, sorted([*others, *entries], key=lambda each: (each["name"], each["metric"])))
 
 
+def record_table(
+    name: str, unit: str, rows: int, n: int, command: str, seconds: float, environment: dict, results: Path = RESULTS
+) -> None:
+    """Put on record that results/NAME/ holds a table, by the number of its rows.
+
+    Args:
+        unit: what the rows are, "rows" or "trials"; the metric's name too.
+        n: how many judgements are behind each row: seeds, or images.
+        command: that makes the table.
+        seconds: that it took.
+        environment: see `describe_environment`.
+    """
+    entry = {
+        "name": name,
+        "metric": unit,
+        "value": rows,
+        "std": None,
+        "n": n,
+        "unit": unit,
+        "command": command,
+        "seconds": round(seconds),
+        "hardware": environment["hardware"],
+        "commit": environment["commit"],
+        "details": f"results/{name}/",
+    }
+    put_on_record([entry], results=results)
+
+
 def _figures_of(metrics: list[dict]) -> list[dict]:
     """Metric, value, std, unit over runs with these metrics.json; a figure that not all of them have is left out."""
     figures = [_mean_figure("test_accuracy", "fraction", [each["accuracy"] for each in metrics])]
