@@ -34,7 +34,7 @@ def write_html(report: Path) -> Path:
 
     text = report.read_text(encoding="utf-8")
     body = markdown.markdown(text.replace("&", "&amp;").replace("<", "&lt;"), extensions=["tables"])
-    body = re.sub(r'src="([^":]+\.png)"', lambda match: f'src="{_embedded(report.parent / match[1])}"', body)
+    body = re.sub(r'src="([^":]+\.png)"', lambda match: f'src="{embedded(report.parent / match[1])}"', body)
     title = re.search(r"^# (.+)$", text, re.MULTILINE)
     page = PAGE.format(title=_escaped(title[1] if title else report.stem), style=STYLE, body=body)
     target = report.with_suffix(".html")
@@ -42,7 +42,8 @@ def write_html(report: Path) -> Path:
     return target
 
 
-def _embedded(picture: Path) -> str:
+def embedded(picture: Path) -> str:
+    """A PNG as the address of itself."""
     return f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
 
 

@@ -16,7 +16,7 @@ from tfcifar.reporting.robustness_figures import (
     plot_attacks,
     plot_by_severity,
 )
-from tfcifar.reporting.tables import in_markdown
+from tfcifar.reporting.tables import decimal, in_markdown, percent
 from tfcifar.robustness.predictions import CLEAN, Predictions, file_of
 from tfcifar.robustness.scores import corruptions_of, mean_of, read_rows, share_correct, summarize
 from tfcifar.run_dir import RunDir, write_text
@@ -106,12 +106,12 @@ def _table(run_dirs: list[RunDir], scores: dict[str, list[dict]], kept: dict[str
             trained_on, mark = True, " \\*"
         cells = [
             in_markdown(row["run"]) + mark,
-            *(_percent(row[name]) for name in ("clean_accuracy", "accuracy", "error")),
-            *(f"{_number(row[f'clean_{name}'])}, {_number(row[name])}" for name in ("ece", "nll")),
-            _percent(row["extra_accuracy"]),
+            *(percent(row[name]) for name in ("clean_accuracy", "accuracy", "error")),
+            *(f"{decimal(row[f'clean_{name}'])}, {decimal(row[name])}" for name in ("ece", "nll")),
+            percent(row["extra_accuracy"]),
         ]
         if several:
-            cells += [_percent(row["mce"], 1), *(_against(shares[i], shares[0]) if i else ("", "", ""))]
+            cells += [percent(row["mce"], 1), *(_against(shares[i], shares[0]) if i else ("", "", ""))]
         lines.append(f"| {' | '.join(cells)} |")
     notes = ["all"] + ["several"] * several + ["trained on"] * trained_on
     first = summarize(reference, reference)
@@ -180,7 +180,7 @@ def _plot(scores: dict[str, list[dict]], output: Path) -> dict[str, str]:
 def _by_corruption(scores: dict[str, list[dict]]) -> str:
     lines = [f"| corruption | {' | '.join(map(in_markdown, scores))} |", "|---|" + "--:|" * len(scores)]
     for name in (CLEAN, *corruptions_of(next(iter(scores.values())))):
-        cells = " | ".join(_percent(mean_of(rows, "accuracy", (name,))) for rows in scores.values())
+        cells = " | ".join(percent(mean_of(rows, "accuracy", (name,))) for rows in scores.values())
         lines.append(f"| {in_markdown(name)}{' (extra)' if name in EXTRA else ''} | {cells} |")
     return "\n".join(lines)
 
@@ -202,14 +202,6 @@ def _attack_table(rows: list[dict]) -> str:
     lines = [f"| run | images | {' | '.join(heads)} |", "|---" * (2 + len(columns)) + "|"]
     for run in dict.fromkeys(row["run"] for row in rows):
         own = {(row["attack"], row["epsilon"]): row for row in rows if row["run"] == run}
-        cells = " | ".join(_percent(own[column]["accuracy"], 1) for column in columns)
+        cells = " | ".join(percent(own[column]["accuracy"], 1) for column in columns)
         lines.append(f"| {in_markdown(run)} | {own[columns[0]]['images']:,} | {cells} |")
     return "Accuracy under attack: sanity figures, not a defence evaluation.\n\n" + "\n".join(lines)
-
-
-def _percent(value: float | None, digits: int = 2) -> str:
-    return "" if value is None else f"{100 * value:.{digits}f}%"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -136,3 +136,13 @@ def in_words(number: int) -> str:
     """Small numbers as words, as in running text: 'seven', but '13'."""
     words = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
     return words[number] if number < len(words) else str(number)
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """A fraction as, for example, "94.26%"; "" for what was not measured."""
+    return "" if value is None else f"{100 * value:.{digits}f}%"
+
+
+def decimal(value: float | None) -> str:
+    """To three places; "-" for what was not measured."""
+    return "-" if value is None else f"{value:.3f}"

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from tfcifar.environment import COMMANDS
 from tfcifar.reporting.research.document import Bullets, Code, Document, Figure, Heading, Paragraph, Table
-from tfcifar.reporting.research.evidence import Evidence, percent
+from tfcifar.reporting.research.evidence import Evidence
 from tfcifar.reporting.research.figures import plot_cost
 from tfcifar.reporting.results import command_without_run
-from tfcifar.reporting.tables import duration
+from tfcifar.reporting.tables import duration, percent
 
 
 def add_cost(document: Document, evidence: Evidence, figures: Path) -> None:

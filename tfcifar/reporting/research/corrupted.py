@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pipelines.corruptions_names import STANDARD
 from tfcifar.reporting.research.document import Document, Figure, Heading, Paragraph, Table
-from tfcifar.reporting.research.evidence import percent
 from tfcifar.reporting.robustness import load_attacks, load_scores
 from tfcifar.reporting.robustness_figures import attack_in_words, plot_by_severity
 from tfcifar.reporting.run_report import EvaluatedRun
+from tfcifar.reporting.tables import decimal, percent
 from tfcifar.robustness.predictions import CLEAN, file_of
 from tfcifar.robustness.scores import corruptions_of, mean_of, summarize
 
@@ -46,10 +46,10 @@ def add_corruptions(document: Document, runs: list[EvaluatedRun], figures: Path)
             tuple(
                 (
                     row["run"],
-                    *(_percent(row[name]) for name in ("clean_accuracy", "accuracy")),
-                    _percent(row["mce"], 1),
-                    *(_number(row[name]) for name in ("clean_ece", "ece", "clean_nll", "nll")),
-                    _percent(row["extra_accuracy"]),
+                    *(percent(row[name]) for name in ("clean_accuracy", "accuracy")),
+                    percent(row["mce"], 1),
+                    *(decimal(row[name]) for name in ("clean_ece", "ece", "clean_nll", "nll")),
+                    percent(row["extra_accuracy"]),
                 )
                 for row in summaries
             ),
@@ -103,17 +103,9 @@ def _add_attacks(document: Document, runs: list[EvaluatedRun]) -> None:
             f"Accuracy under attack, by the largest change of a value (of 255), on {counts} images.",
             ("system", *(f"{attack_in_words(attack)} {epsilon}/255" for attack, epsilon in columns)),
             tuple(
-                (name, *(_percent(each[column]["accuracy"], 1) if column in each else "" for column in columns))
+                (name, *(percent(each[column]["accuracy"], 1) if column in each else "" for column in columns))
                 for name, each in found.items()
             ),
             tuple(file_of(run.run_dir, "test", "attacks.csv") for run in runs if run.run_dir.name in found),
         ),
     )
-
-
-def _percent(value: float | None, digits: int = 2) -> str:
-    return "" if value is None else percent(value, digits)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

@@ -4,8 +4,8 @@ import numpy as np
 
 from tfcifar.evaluation.class_analysis import compare_classes, most_confused_pairs
 from tfcifar.reporting.research.document import Document, Figure, Heading, Paragraph, Table
-from tfcifar.reporting.research.evidence import Evidence, percent, points
-from tfcifar.reporting.tables import in_words
+from tfcifar.reporting.research.evidence import Evidence, points
+from tfcifar.reporting.tables import in_words, percent
 from tfcifar.run_dir import read_json
 
 

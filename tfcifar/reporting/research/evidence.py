@@ -15,6 +15,7 @@ from tfcifar.evaluation.statistics import mean_and_std
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting.run_report import EvaluatedRun, check_same_test_images, load_run
+from tfcifar.reporting.tables import percent
 from tfcifar.robustness.predictions import file_of
 from tfcifar.run_dir import RunDir, read_json
 
@@ -179,10 +180,6 @@ def _check_up_to_date(run_dir: RunDir) -> None:
 def read_csv(path: Path) -> list[dict]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def percent(value: float, digits: int = 2) -> str:
-    return f"{100 * value:.{digits}f}%"
 
 
 def points(value: float, digits: int = 2) -> str:

@@ -2,10 +2,10 @@
 
 from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting.research.document import Document, Heading, Paragraph
-from tfcifar.reporting.research.evidence import Evidence, calibration_rows, percent, points, span
+from tfcifar.reporting.research.evidence import Evidence, calibration_rows, points, span
 from tfcifar.reporting.robustness import load_scores
 from tfcifar.reporting.run_report import EvaluatedRun
-from tfcifar.reporting.tables import in_words
+from tfcifar.reporting.tables import in_words, percent
 from tfcifar.robustness.scores import summarize
 from tfcifar.run_dir import read_json
 
@@ -44,14 +44,14 @@ def _abstract(evidence: Evidence) -> list[str]:
             f"{percent(best.metrics['accuracy'])} of them (95% interval {span(low, high, percent)})."
         )
     if evidence.ensembles:
-        sentences += _of_ensemble(evidence, evidence.best(evidence.ensembles), best)
+        sentences += _of_ensemble(evidence.best(evidence.ensembles), best)
     sentences += _of_calibration(evidence)
     sentences += _of_robustness(evidence)
     sentences += _of_abstaining(evidence)
     return sentences
 
 
-def _of_ensemble(evidence: Evidence, ensemble: EvaluatedRun, best: EvaluatedRun | None) -> list[str]:
+def _of_ensemble(ensemble: EvaluatedRun, best: EvaluatedRun | None) -> list[str]:
     members = len(read_json(ensemble.run_dir.ensemble)["members"])
     views = f", each with the views `{ensemble.metrics['views']}`," if ensemble.metrics["views"] != "none" else ""
     text = f"An ensemble of {in_words(members)}{views} reaches {percent(ensemble.metrics['accuracy'])}"

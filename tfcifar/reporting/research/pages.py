@@ -1,10 +1,10 @@
 """A numbered document as one HTML page: pictures inside, nothing loaded from elsewhere."""
 
-import base64
 import html
 import re
 from pathlib import Path
 
+from tfcifar.reporting.html import embedded
 from tfcifar.reporting.research.document import Bullets, Code, Figure, Heading, NumberedDocument, Paragraph, Table
 from tfcifar.run_dir import write_text
 
@@ -75,10 +75,9 @@ def _block(document: NumberedDocument, block) -> str:
     if isinstance(block, Table):
         return f'<figure>{caption}<div class="table">{_table(document, block)}</div></figure>'
     if isinstance(block, Figure):
-        picture = base64.b64encode(block.path.read_bytes()).decode()
         alternative = html.escape(re.sub(r"[*`]", "", document.resolve(block.caption)), quote=True)
         style = f' style="width: {block.width:.0%}"' if block.width < 1 else ""
-        return f'<figure><img src="data:image/png;base64,{picture}" alt="{alternative}"{style}>{caption}</figure>'
+        return f'<figure><img src="{embedded(block.path)}" alt="{alternative}"{style}>{caption}</figure>'
     raise TypeError(f"document: no way to show a {type(block).__name__}")
 
 

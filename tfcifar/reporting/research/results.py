@@ -5,10 +5,10 @@ from pathlib import Path
 from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting.comparisons import plot_all_curves, plot_comparison
 from tfcifar.reporting.research.document import Document, Figure, Heading, Paragraph, Table
-from tfcifar.reporting.research.evidence import Evidence, percent, points, read_csv, span
+from tfcifar.reporting.research.evidence import Evidence, points, read_csv, span
 from tfcifar.reporting.research.systems import seeds_in_words
 from tfcifar.reporting.run_report import EvaluatedRun
-from tfcifar.reporting.tables import duration, in_words
+from tfcifar.reporting.tables import duration, in_words, percent
 from tfcifar.run_dir import read_json
 
 

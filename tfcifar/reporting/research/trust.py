@@ -4,8 +4,9 @@ from pathlib import Path
 
 from tfcifar.reporting.research.corrupted import add_corruptions
 from tfcifar.reporting.research.document import Document, Figure, Heading, Paragraph, Table
-from tfcifar.reporting.research.evidence import Evidence, calibration_rows, percent
+from tfcifar.reporting.research.evidence import Evidence, calibration_rows
 from tfcifar.reporting.run_report import EvaluatedRun
+from tfcifar.reporting.tables import percent
 from tfcifar.run_dir import read_json
 from tfcifar.uncertainty import ENTROPY, MC_DROPOUT
 
