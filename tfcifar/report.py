@@ -21,22 +21,24 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("runs/report"), metavar="FOLDER",
                         help="for report.html, report.md and figures (default runs/report)")  # fmt: skip
     parser.add_argument("--record", metavar="NAME",
-                        help="put these runs (one recipe, several seeds) on record in results/")  # fmt: skip
-    args = parser.parse_args(argv)
-    if args.level and args.record:
-        parser.error("--record: expected without --level, whose report puts nothing on record")
-    return args
+                        help="put these runs (one recipe, several seeds) on record in results/; with --level 4 the "
+                             "report and its ensemble")  # fmt: skip
+    return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
+    from tfcifar.reporting.results import record, update_readme
+
     if args.level == 4:
         from tfcifar.reporting.research.report import write_research_report
 
-        pages = write_research_report(args.run_dir, args.output)
+        pages = write_research_report(args.run_dir, args.output, args.record)
         print(f"report: {args.output / 'report.html'}, report.pdf ({pages} pages)")
+        if args.record:
+            update_readme()
+            print(f"recorded in results/{args.record}/")
         return
-    from tfcifar.reporting.results import record, update_readme
     from tfcifar.reporting.run_report import load_run, write_comparison
 
     runs = [load_run(path) for path in args.run_dir]

@@ -11,7 +11,9 @@ from tests.integration.commands import error_lines, run
 from tests.integration.made_up_runs import NOISE, SIZES, write_run
 from tfcifar.evaluation.metrics import softmax
 from tfcifar.evaluation.openings import model_digest
+from tfcifar.reporting.research.document import Document, Table
 from tfcifar.reporting.research.evidence import load_evidence
+from tfcifar.reporting.research.record import check_recordable, record_report
 from tfcifar.reporting.uncertainty_report import write_uncertainty
 from tfcifar.robustness.predictions import Predictions
 from tfcifar.run_dir import RunDir, write_csv, write_json
@@ -176,3 +178,39 @@ def test_a_soup_is_no_seed_of_the_recipe_that_it_holds(folders, tmp_path):
     page = (tmp_path / "report" / "report.html").read_text()
     assert "Over seeds" not in page
     assert "python -m tfcifar.soup somewhere" in page
+
+
+def test_on_record_are_the_pages_the_numbers_behind_them_and_the_calibrated_ensemble(folders, tmp_path):
+    output, results = tmp_path / "report", tmp_path / "results"
+    output.mkdir()
+    for file in ("report.html", "report.pdf"):
+        (output / file).write_text(file)
+    evidence = load_evidence(folders)
+    ensemble = folders[3]
+    sources = (ensemble / "votes.csv", ensemble / "environment.json", ensemble / "predictions.npz")
+    document = Document("title", "subtitle", [Table("t", "caption", ("a",), (("1",),), sources)])
+    record_report(document, evidence, output, "level_4", results)
+    written = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
+    place = f"level_4/evidence/{ensemble.parent.name}/ensemble"
+    expected = {"summary.json", "level_4/report.html", "level_4/report.pdf", f"{place}/votes.csv"}
+    assert written == expected | {f"{place}/environment.json"}
+    assert str(ensemble.parent) not in (results / place / "environment.json").read_text()  # where it lay
+
+    on_record = {each["metric"]: each["value"] for each in json.loads((results / "summary.json").read_text())}
+    calibration = json.loads((ensemble / "calibration.json").read_text())
+    kept = next(row for row in calibration["rows"] if row["kept"] and row["split"] == "test")
+    member = json.loads((folders[0] / "metrics.json").read_text())  # "sharp", the best on validation images
+    assert on_record == {
+        "test_accuracy": round(kept["accuracy"], 6),
+        "nll": round(kept["nll"], 6),
+        "ece": round(kept["ece"], 6),
+        "best_member_accuracy": round(member["accuracy"], 6),
+    }
+
+
+def test_a_report_without_a_calibrated_ensemble_does_not_go_on_record(folders, tmp_path):
+    with pytest.raises(InputError, match="expected an ensemble among the folders"):
+        check_recordable(load_evidence(folders[:2]))
+    run("tfcifar.ensemble.__main__", *folders[:2], "--output", tmp_path / "raw")
+    with pytest.raises(InputError, match="is not calibrated yet"):
+        check_recordable(load_evidence([*folders[:2], tmp_path / "raw"]))
