@@ -19,12 +19,6 @@ use it, with nothing but TensorFlow installed:
   model = tf.saved_model.load("runs/level_2-cpu-seed0/export/saved_model")
   logits = model.serve(images)["logits"]      # images: uint8 [n, height, width, 3]"""
 
-# What rounding alone may change, as a share of the range of the logits: the exported graph adds the same products
-# in another order, and may fuse operations that Keras rounds one by one. One rounding is 2^-24 in float32, 2^-11
-# in float16, 2^-8 in bfloat16; some tens of layers add up a few of them. A lost weight or other preprocessing
-# changes logits by a large part of their range. Seen over all models of this project: up to 7e-7 in float32, 0.003 in
-# bfloat16.
-TOLERANCE = {"float32": 1e-4, "float16": 0.01, "bfloat16": 0.05}
 RECORD = "export.json"
 # Run by a bare interpreter (-I: no PYTHON* variables, nothing importable from the working directory). TensorFlow
 # imports Keras at its start where it finds it; None in sys.modules makes that impossible here.
@@ -60,7 +54,7 @@ def export_saved_model(run_dir: RunDir, output: Path) -> dict:
 
     Raises:
         InputError: `output` exists and is no former export; or the exported model's logits differ from the Keras
-            model's by more than TOLERANCE, in which case `output` stays as it was.
+            model's by more than rounding, in which case `output` stays as it was.
     """
     check_replaceable(output)
     start_tensorflow()
@@ -123,38 +117,19 @@ def check_parity(model, folder: Path, images) -> dict:
         images: uint8 [n, h, w, 3].
 
     Returns:
-        `images` (their number), `max_difference` (of logits), `logit_range` (highest minus lowest), `precision`
-        (the lowest compute dtype of a layer) and `tolerance` (on max_difference / logit_range).
+        See `export.parity.compare`.
 
     Raises:
         InputError: the difference is above the tolerance or not a number, or the SavedModel cannot be run.
     """
-    import numpy as np
     import tensorflow as tf
+
+    from export.parity import compare, compute_precision
 
     with tf.device("CPU:0"):
         expected = model(images, training=False).numpy()
     received = _logits_in_fresh_process(folder, images)
-    if received.shape != expected.shape or received.dtype != np.float32:
-        raise InputError(
-            f"export: expected logits float32 {list(expected.shape)} from the SavedModel, "
-            f"received {received.dtype} {list(received.shape)}; nothing was written."
-        )
-    difference, logit_range = float(np.abs(received - expected).max()), float(np.ptp(expected))
-    precision = _precision(model)
-    tolerance = TOLERANCE[precision]
-    if not difference <= tolerance * logit_range:  # so written, NaN fails too
-        raise InputError(
-            f"export: the SavedModel's logits differ from the Keras model's by up to {difference:.3g}; expected at "
-            f"most {tolerance * logit_range:.3g} ({tolerance:g} of their range, for {precision}). Nothing was written."
-        )
-    return {
-        "images": len(images),
-        "max_difference": difference,
-        "logit_range": logit_range,
-        "precision": precision,
-        "tolerance": tolerance,
-    }
+    return compare(expected, received, compute_precision(model), "SavedModel")
 
 
 def _write(model, folder: Path) -> None:
@@ -186,12 +161,6 @@ def _logits_in_fresh_process(folder: Path, images):
             last_line = (completed.stderr.strip().splitlines() or ["no message"])[-1]
             raise InputError(f"export: the SavedModel cannot be run without Keras: {last_line}. Nothing was written.")
         return np.load(outputs)
-
-
-def _precision(model) -> str:
-    """The coarsest compute dtype among the layers of `model`."""
-    used = {layer.compute_dtype for layer in model._flatten_layers()}
-    return next((dtype for dtype in ("bfloat16", "float16") if dtype in used), "float32")
 
 
 def _put_in_place(temporary: Path, output: Path) -> None:

@@ -1,0 +1,53 @@
+"""Whether an exported or translated model computes what the model does from which it was made."""
+
+import numpy as np
+
+from pipelines.errors import InputError
+
+# What rounding alone may change, as a share of the range of the outputs: another graph adds the same products in
+# another order, and may fuse operations that Keras rounds one by one. One rounding is 2^-24 in float32, 2^-11 in
+# float16, 2^-8 in bfloat16; some tens of layers add up a few of them. A lost weight or other preprocessing changes
+# outputs by a large part of their range. Seen over all models of this project: up to 7e-7 in float32, 0.003 in
+# bfloat16.
+TOLERANCE = {"float32": 1e-4, "float16": 0.01, "bfloat16": 0.05}
+
+
+def compare(expected: np.ndarray, received: np.ndarray, precision: str, name: str) -> dict:
+    """The largest difference of two arrays of outputs, such as logits.
+
+    Args:
+        precision: key of TOLERANCE, of the coarser of the two.
+        name: of what gave `received`, for the error.
+
+    Returns:
+        `images` (their number), `max_difference`, `logit_range` (highest minus lowest output), `precision` and
+        `tolerance` (on max_difference / logit_range).
+
+    Raises:
+        InputError: other shapes or dtypes, or a difference above the tolerance or not a number.
+    """
+    if received.shape != expected.shape or received.dtype != np.float32:
+        raise InputError(
+            f"export: expected outputs float32 {list(expected.shape)} from the {name}, received {received.dtype} "
+            f"{list(received.shape)}; nothing was written."
+        )
+    difference, logit_range = float(np.abs(received - expected).max()), float(np.ptp(expected))
+    tolerance = TOLERANCE[precision]
+    if not difference <= tolerance * logit_range:  # so written, NaN fails too
+        raise InputError(
+            f"export: the {name}'s logits differ from the Keras model's by up to {difference:.3g}; expected at most "
+            f"{tolerance * logit_range:.3g} ({tolerance:g} of their range, for {precision}). Nothing was written."
+        )
+    return {
+        "images": len(expected),
+        "max_difference": difference,
+        "logit_range": logit_range,
+        "precision": precision,
+        "tolerance": tolerance,
+    }
+
+
+def compute_precision(model) -> str:
+    """The coarsest compute dtype among the layers of a Keras model, a key of TOLERANCE."""
+    used = {layer.compute_dtype for layer in model._flatten_layers()}
+    return next((dtype for dtype in ("bfloat16", "float16") if dtype in used), "float32")
