@@ -1,0 +1,133 @@
+"""Run an exported model whatever its format: uint8 images in, float32 logits out. No TensorFlow for TFLite and ONNX."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from pipelines.errors import InputError
+
+RUNTIMES = {".tflite": "litert", ".onnx": "onnxruntime", ".keras": "keras"}
+
+
+class Runtime(Protocol):
+    """A loaded model. Calling it with uint8 images [n, h, w, 3] gives float32 logits [n, num_classes]."""
+
+    name: str  # one of RUNTIMES' values
+    image_shape: tuple[int, int, int]
+
+    def __call__(self, images: np.ndarray) -> np.ndarray: ...
+
+
+def open_artifact(path: Path, threads: int = 1) -> Runtime:
+    """The model in `path`, by the ending of its name.
+
+    Args:
+        threads: that one prediction may use. Keras has one thread pool for the process, and ignores it.
+
+    Raises:
+        InputError: no such file, of no known format, or not to be loaded.
+    """
+    path = Path(path)
+    if path.suffix not in RUNTIMES:
+        raise InputError(f"{path}: expected a model ending in {', '.join(RUNTIMES)}, received '{path.suffix}'.")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file.")
+    return {"litert": LiteRT, "onnxruntime": OnnxRuntime, "keras": KerasModel}[RUNTIMES[path.suffix]](path, threads)
+
+
+def check_images(images: np.ndarray, image_shape: tuple[int, int, int]) -> None:
+    if images.dtype != np.uint8 or images.shape[1:] != image_shape:
+        expected = f"uint8 [n, {', '.join(map(str, image_shape))}]"
+        raise InputError(f"images: expected {expected}, received {images.dtype} {list(images.shape)}.")
+
+
+@dataclass(frozen=True)
+class _Output:
+    """How a TFLite model's output numbers stand for logits; scale 0: as they are."""
+
+    scale: float
+    zero_point: int
+
+    def logits(self, values: np.ndarray) -> np.ndarray:
+        if self.scale == 0:
+            return values.astype(np.float32)
+        return (values.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+
+
+class LiteRT:
+    """A .tflite file on LiteRT's CPU kernels (XNNPACK where it has them)."""
+
+    name = "litert"
+
+    def __init__(self, path: Path, threads: int):
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            self.interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"{path}: cannot be loaded as a TFLite model: {str(error).splitlines()[0]}") from error
+        inputs, outputs = self.interpreter.get_input_details(), self.interpreter.get_output_details()
+        if len(inputs) != 1 or len(outputs) != 1 or inputs[0]["dtype"] != np.uint8:
+            raise InputError(f"{path}: expected a model with one uint8 input and one output, received another.")
+        self.input, self.output = inputs[0]["index"], outputs[0]["index"]
+        self.image_shape = tuple(int(size) for size in inputs[0]["shape"][1:])
+        self.batch_size = int(inputs[0]["shape"][0])
+        self.to_logits = _Output(*outputs[0]["quantization"])
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        check_images(images, self.image_shape)
+        if len(images) != self.batch_size:
+            self.interpreter.resize_tensor_input(self.input, images.shape)
+            self.interpreter.allocate_tensors()
+            self.batch_size = len(images)
+        self.interpreter.set_tensor(self.input, images)
+        self.interpreter.invoke()
+        return self.to_logits.logits(self.interpreter.get_tensor(self.output))
+
+
+class OnnxRuntime:
+    """An .onnx file on ONNX Runtime's CPU provider."""
+
+    name = "onnxruntime"
+
+    def __init__(self, path: Path, threads: int):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its errors share no base class but this
+            raise InputError(f"{path}: cannot be loaded as an ONNX model: {str(error).splitlines()[0]}") from error
+        inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(uint8)":
+            raise InputError(f"{path}: expected a model with one uint8 input and one output, received another.")
+        self.input = inputs[0].name
+        self.image_shape = tuple(inputs[0].shape[1:])
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        check_images(images, self.image_shape)
+        return self.session.run(None, {self.input: images})[0]
+
+
+class KerasModel:
+    """A model.keras, in a compiled graph."""
+
+    name = "keras"
+
+    def __init__(self, path: Path, threads: int):
+        import tensorflow as tf
+
+        from tfcifar.models.saved import load_model
+
+        model = load_model(path)
+        self.image_shape = tuple(model.input_shape[1:])
+        self.graph = tf.function(lambda images: model(images, training=False))
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        check_images(images, self.image_shape)
+        return self.graph(images).numpy()
