@@ -31,11 +31,15 @@ def make_train_dataset(
     last_epoch: int,
     integer_labels: bool = False,
     augment_on_device: bool = False,
+    views: int = 0,
 ) -> tf.data.Dataset:
     """Batches of epochs [first_epoch, last_epoch), one after the other.
 
     Every batch is a pure function of (seed, epoch, step), so a run that resumes at an epoch sees exactly what
     it would have seen.
+
+    Args:
+        views: how many epochs differ; each later one repeats the one that many epochs before. 0: all do.
 
     Returns:
         Batches (images float32 [b, h, w, c] in 0..255, labels): labels float32 [b, num_classes], or int64 [b]
@@ -60,6 +64,8 @@ def make_train_dataset(
         return images, tf.argmax(soft_labels, axis=-1) if integer_labels else soft_labels
 
     ds = tf.data.Dataset.range(first_epoch, last_epoch)
+    if views:
+        ds = ds.map(lambda epoch: epoch % views)
     ds = ds.flat_map(batches_of_epoch)  # a full shuffle: the order is only 8 bytes an example
     ds = ds.map(load, tf.data.AUTOTUNE)
     if not augment_on_device:

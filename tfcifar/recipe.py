@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-import math
 from dataclasses import dataclass, field
 
 from pipelines.augment_config import Augment
 from pipelines.errors import check, unknown
 from tfcifar.models import MODELS
-from tfcifar.training.config import Optimizer, Schedule, check_swa_epochs
+from tfcifar.training.config import Distill, MultiTask, Optimizer, Schedule, SmallImages, check_swa_epochs
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 LABELS = ("one_hot", "integer")
@@ -102,36 +101,6 @@ class Transfer:
 
 
 @dataclass(frozen=True)
-class SmallImages:
-    """First epochs on images of fewer pixels, at a fraction of the cost (Howard 2018, fast.ai DAWNBench).
-
-    What a network learns first, edges and colours and coarse shapes, it learns from fewer pixels just as well. The
-    optimizer starts anew, without momentum, when whole images begin; the schedule goes on.
-
-    From scratch the images are shrunk to `image_size`; a transfer model upscales them only that far, in its head
-    epochs too.
-    """
-
-    epochs: int = 0  # of the main phase; 0: none
-    image_size: int = 24  # height and width
-
-    def __post_init__(self):
-        check(self.epochs >= 0, "small_images.epochs", "at least 0", self.epochs)
-        check(self.image_size >= 16, "small_images.image_size", "at least 16 pixels", self.image_size)
-
-
-@dataclass(frozen=True)
-class MultiTask:
-    """A second head that learns groups of classes; its loss is added to that of the classes."""
-
-    groups: tuple[str, ...] = ()  # "animal: bird cat 'polar bear'", each class in one group; empty: no second head
-    weight: float = 0.3  # of its loss
-
-    def __post_init__(self):
-        check(0 <= self.weight < math.inf, "multi_task.weight", "a finite number of at least 0", self.weight)
-
-
-@dataclass(frozen=True)
 class Recipe:
     name: str
     model: Model
@@ -144,6 +113,7 @@ class Recipe:
     transfer: Transfer = field(default_factory=Transfer)
     small_images: SmallImages = field(default_factory=SmallImages)
     multi_task: MultiTask = field(default_factory=MultiTask)
+    distill: Distill = field(default_factory=Distill)
     labels: str = "one_hot"  # integer: sparse cross-entropy; no MixUp, CutMix or label smoothing
     mixed_precision: str = "auto"
     early_stopping_patience: int | None = None  # epochs of the main phase without a better validation accuracy
@@ -177,6 +147,13 @@ class Recipe:
             self.labels,
         )
         check(self.labels == "one_hot" or not self.multi_task.groups, "labels", "one_hot with multi_task", self.labels)
+        check(self.labels == "one_hot" or not self.distill.teachers, "labels", "one_hot with distill", self.labels)
+        check(
+            not (self.distill.teachers and self.multi_task.groups),
+            "multi_task.groups",
+            "none with distill: no teacher answers for groups",
+            self.multi_task.groups,
+        )
         check(
             not self.schedule.stage_epochs or sum(self.schedule.stage_epochs) == self.epochs,
             "schedule.stage_epochs",

@@ -21,6 +21,7 @@ class RunDir:
         self.model = self.path / "model.keras"
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
+        self.teachers = self.path / "teachers"
         self.test_openings = self.path / "test_openings.jsonl"
         self.metrics = self.path / "metrics.json"
         self.per_class = self.path / "per_class.csv"

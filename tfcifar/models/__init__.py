@@ -36,6 +36,9 @@ MODELS = {
         "residual_cnn with attention: se (default) or cbam in each block, mhsa on small maps",
         attention=("se", "cbam", "mhsa"),
     ),
+    "resnet8": Entry("tfcifar.models.resnet:resnet8", "ResNet-8 of MLPerf Tiny: three stages of one block"),
+    "resnet8_x2.5": Entry("tfcifar.models.resnet:resnet8_wide", "ResNet-8 with 40, 80 and 160 channels"),
+    "resnet20": Entry("tfcifar.models.resnet:resnet20", "ResNet-20 of He et al. 2015: three stages of three blocks"),
     "resnet50": Entry(
         "tfcifar.models.transfer:resnet50", "ResNet50 of He et al. 2015, ImageNet weights", True, False, 224
     ),
@@ -54,6 +57,14 @@ MODELS = {
         True,
         96,
         alphas=(0.25, 0.5, 0.75, 1.0),
+    ),
+    "mobilenet_v3_small": Entry(
+        "tfcifar.models.transfer:mobilenet_v3_small",
+        "MobileNetV3-Small of Howard et al. 2019, ImageNet weights",
+        True,
+        True,
+        96,
+        alphas=(0.75, 1.0),
     ),
     "efficientnet_b0": Entry(
         "tfcifar.models.transfer:efficientnet_b0",

@@ -81,6 +81,12 @@ mobilenet_v2 = partial(
     transfer_model, application=keras.applications.MobileNetV2, normalization="tf", name="mobilenet_v2"
 )
 mobilenet = partial(transfer_model, application=keras.applications.MobileNet, normalization="tf", name="mobilenet")
+mobilenet_v3_small = partial(
+    transfer_model,
+    application=partial(keras.applications.MobileNetV3Small, include_preprocessing=False),
+    normalization="tf",
+    name="mobilenet_v3_small",
+)
 efficientnet_b0 = partial(
     transfer_model, application=keras.applications.EfficientNetB0, normalization="none", name="efficientnet_b0"
 )

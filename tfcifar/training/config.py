@@ -1,4 +1,4 @@
-"""The parts of a recipe that say how weights are changed: optimizer and learning rate."""
+"""The parts of a recipe that say what is learned, from which sizes of images, and how weights are changed."""
 
 import math
 from dataclasses import dataclass
@@ -112,4 +112,63 @@ class Schedule:
             "schedule.warmup_epochs",
             f"0 for the schedule '{self.name}'",
             self.warmup_epochs,
+        )
+
+
+@dataclass(frozen=True)
+class SmallImages:
+    """First epochs on images of fewer pixels, at a fraction of the cost (Howard 2018, fast.ai DAWNBench).
+
+    What a network learns first, edges and colours and coarse shapes, it learns from fewer pixels just as well. The
+    optimizer starts anew, without momentum, when whole images begin; the schedule goes on.
+
+    From scratch the images are shrunk to `image_size`; a transfer model upscales them only that far, in its head
+    epochs too.
+    """
+
+    epochs: int = 0  # of the main phase; 0: none
+    image_size: int = 24  # height and width
+
+    def __post_init__(self):
+        check(self.epochs >= 0, "small_images.epochs", "at least 0", self.epochs)
+        check(self.image_size >= 16, "small_images.image_size", "at least 16 pixels", self.image_size)
+
+
+@dataclass(frozen=True)
+class MultiTask:
+    """A second head that learns groups of classes; its loss is added to that of the classes."""
+
+    groups: tuple[str, ...] = ()  # "animal: bird cat 'polar bear'", each class in one group; empty: no second head
+    weight: float = 0.3  # of its loss
+
+    def __post_init__(self):
+        check(0 <= self.weight < math.inf, "multi_task.weight", "a finite number of at least 0", self.weight)
+
+
+@dataclass(frozen=True)
+class Distill:
+    """A student learns what teachers say of an image besides its label (Hinton et al. 2015, arXiv:1503.02531).
+
+    Teacher and student see the same augmented image, for many epochs: "a good teacher is patient and consistent"
+    (Beyer et al. 2022, arXiv:2106.05237). What teachers say is computed once and kept in the run directory.
+    """
+
+    teachers: tuple[str, ...] = ()  # run directories or ensembles, whose probabilities are averaged; empty: none
+    temperature: float = 2.0  # by which the logits of both are divided
+    weight: float = 0.9  # of the teachers' part in the loss; the labels have the rest
+    # Epochs with augmented images of their own; later ones repeat them, and cost the teachers nothing. 0: as many as
+    # there are.
+    views: int = 0
+    feature_weight: float = 0.0  # of the distance to the features of the one teacher (FitNets, arXiv:1412.6550)
+
+    def __post_init__(self):
+        check(0 < self.temperature < math.inf, "distill.temperature", "a finite number above 0", self.temperature)
+        check(0 <= self.weight <= 1, "distill.weight", "a number from 0 to 1", self.weight)
+        check(self.views >= 0, "distill.views", "at least 0", self.views)
+        check(0 <= self.feature_weight < math.inf, "distill.feature_weight", "at least 0", self.feature_weight)
+        check(
+            self.feature_weight == 0 or len(self.teachers) == 1,
+            "distill.feature_weight",
+            "0, or exactly one teacher",
+            self.feature_weight,
         )

@@ -11,13 +11,15 @@ from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.environment import describe_environment
 from tfcifar.models import MODELS, build_model
-from tfcifar.models.multi_task import CLASSES, GROUPS, parse_groups, with_group_head
+from tfcifar.models.multi_task import parse_groups, with_group_head
 from tfcifar.models.whitening import adapt_to
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_text
 from tfcifar.training.callbacks import EndOfEpoch, Progress, ReduceOnPlateau, RunState, should_stop_early
 from tfcifar.training.checkpoint import read_header, restore_state, state_variables
+from tfcifar.training.distillation import Targets, Teachers, with_feature_projection
+from tfcifar.training.objectives import training_objective, validation_objective
 from tfcifar.training.optimizers import make_optimizer
 from tfcifar.training.phases import HEAD, Phase, phases_of
 from tfcifar.training.precision import choose_precision, gpu_capability
@@ -63,8 +65,10 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
     swa_epochs, epoch_average = recipe.optimizer.swa_epochs, None
     if swa_epochs:
         epoch_average = EpochAverage(model.weights, phases[-1].last_epoch - swa_epochs)
-    # On a CPU the input chain augments while the last step still computes; a GPU does it in the step itself.
-    device_augment = recipe.augment if capability is not None else None
+    distills = bool(recipe.distill.teachers)
+    # On a CPU the input chain augments while the last step still computes; a GPU does it in the step itself, unless
+    # teachers have to see what the student sees.
+    device_augment = recipe.augment if capability is not None and not distills else None
     integer_labels = recipe.labels == "integer"
     pretrained = MODELS[recipe.model.name].pretrained  # upscales its images, so that theirs is no limit
     small = recipe.small_images
@@ -74,18 +78,26 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
             f"{splits.image_shape[1]}), received {small.image_size}."
         )
 
+    teachers = Teachers(recipe, splits) if distills else None
     if not run_dir.recipe.exists():  # only now: what is refused above leaves no run behind
         data = {"source": splits.source.name, "class_names": list(splits.class_names), **splits.checksums}
         write_json(run_dir.environment, describe_environment() | {"data": data})
         write_text(run_dir.recipe, recipe.to_json())
+    student, targets = model, None
+    if teachers is not None:
+        targets = Targets(recipe, splits, run_dir.teachers)
+        targets.compute(teachers)
+        if recipe.distill.feature_weight:
+            student = with_feature_projection(model, targets.width())
+        teachers = None  # their weights are no longer needed
     saved = read_header(run_dir.checkpoints) if resume else None
     state = RunState(**saved) if saved else RunState()
     for phase in phases:
         if state.epoch < phase.last_epoch:
             trainable = TrainableModel.wrap(
-                model, device_augment, average, integer_labels, phase.image_size, groups, epoch_average
+                student, device_augment, average, integer_labels, phase.image_size, groups, epoch_average
             )
-            _run_phase(recipe, phase, splits, run_dir, model, trainable, state)
+            _run_phase(recipe, phase, splits, run_dir, model, trainable, state, targets)
     summary = _summarize(state)
     if epoch_average is not None:
         if run_dir.timing.is_file():  # the average is made; another would be a new model for evaluation
@@ -130,7 +142,7 @@ def _check_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool
 
 
 def _run_phase(
-    recipe: Recipe, phase: Phase, splits: Splits, run_dir: RunDir, model, trainable, state: RunState
+    recipe: Recipe, phase: Phase, splits: Splits, run_dir: RunDir, model, trainable, state: RunState, targets
 ) -> None:
     """Train the epochs of `phase` that `state` has not seen, and append them to it."""
     rates = None
@@ -144,22 +156,11 @@ def _run_phase(
     steps = steps_per_epoch(splits.train, recipe.batch_size)
     optimizer = make_optimizer(recipe, phase, steps, rates)
     integer_labels = trainable.integer_labels
-    loss = keras.losses.SparseCategoricalCrossentropy if integer_labels else keras.losses.CategoricalCrossentropy
-    on_device = trainable.device_augment is not None
-    # No XLA: on a CPU it is 2 to 5 times slower; on a GPU it cannot compile rotation and RandAugment in the step.
-    judged_by = {"loss": loss(from_logits=True), "metrics": ["accuracy"], "jit_compile": False}
-    if trainable.groups is not None:
-        weights = {CLASSES: 1.0, GROUPS: recipe.multi_task.weight}
-        judged_by |= {
-            "loss": {head: loss(from_logits=True) for head in weights},
-            "metrics": {head: ["accuracy"] for head in weights},
-            "loss_weights": weights,
-        }
-    trainable.compile(optimizer, **judged_by)
+    trainable.compile(optimizer, **training_objective(recipe))
     validator = trainable
-    if phase.image_size is not None:  # the model that is kept will see whole images
+    if phase.image_size is not None or targets is not None:  # the model that is kept sees whole images, no teacher
         validator = TrainableModel.wrap(model, None, None, integer_labels, groups=trainable.groups)
-        validator.compile(**judged_by)
+        validator.compile(**validation_objective(recipe))
     trainable.optimizer.build(trainable.trainable_variables)  # compile may have wrapped it, for float16
     if state.epoch:
         # A phase starts with a fresh optimizer; a resumed one with the optimizer that it had.
@@ -178,8 +179,11 @@ def _run_phase(
         first_epoch,
         phase.last_epoch,
         integer_labels=integer_labels,
-        augment_on_device=on_device,
+        augment_on_device=trainable.device_augment is not None,
+        views=recipe.distill.views,
     )
+    if targets is not None:
+        train_ds = targets.join(train_ds, first_epoch, phase.last_epoch)
     val_ds = None
     if not recipe.data.train_on_validation:
         val_ds = make_eval_dataset(splits.validation, splits.num_classes, integer_labels=integer_labels)

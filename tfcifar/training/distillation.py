@@ -1,0 +1,193 @@
+"""Distillation: what teachers say of every augmented image, computed once, and the loss that compares a student to it.
+
+Hinton, Vinyals and Dean 2015 (arXiv:1503.02531); Beyer et al. 2022, "Knowledge distillation: a good teacher is patient
+and consistent" (arXiv:2106.05237); Romero et al. 2015 (FitNets, arXiv:1412.6550) for the features.
+"""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from tqdm import tqdm
+
+from pipelines.datasets import make_train_dataset, steps_per_epoch
+from pipelines.errors import InputError
+from pipelines.splits import Splits
+from tfcifar.ensemble.saved import load_ensemble
+from tfcifar.ensemble.votes import log_probabilities, mixture
+from tfcifar.evaluation.openings import model_digest
+from tfcifar.models.features import with_features
+from tfcifar.models.multi_task import CLASSES
+from tfcifar.models.saved import load_model
+from tfcifar.recipe import Recipe
+from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
+
+FEATURES = "features"  # the name of the output that is compared with the teacher's features
+IMAGES_AT_ONCE = 250  # of a teacher, which may upscale them: 1000 at 224 pixels would take 10 GB
+
+
+class DistillationLoss(keras.losses.Loss):
+    """(1 - weight) * CE(labels, softmax(z)) + weight * T^2 * KL(softmax(t / T) || softmax(z / T)), mean over the batch.
+
+    T^2 keeps the gradients' size whatever the temperature T. y_true is [n, 2k], labels and then the teacher's
+    logits t (log-probabilities do as well); y_pred [n, k], logits z of the student.
+    """
+
+    def __init__(self, temperature: float, weight: float, name="distillation"):
+        super().__init__(name=name)
+        self.temperature, self.weight = temperature, weight
+
+    def call(self, y_true, y_pred):
+        labels, teacher = ops.split(y_true, 2, axis=-1)
+        hard = ops.categorical_crossentropy(labels, y_pred, from_logits=True)
+        soft = ops.softmax(teacher / self.temperature)
+        divergence = soft * (ops.log_softmax(teacher / self.temperature) - ops.log_softmax(y_pred / self.temperature))
+        return (1 - self.weight) * hard + self.weight * self.temperature**2 * ops.sum(divergence, axis=-1)
+
+
+def label_accuracy() -> keras.metrics.Metric:
+    """Accuracy where y_true is [n, 2k] as in `DistillationLoss`; called "accuracy"."""
+
+    def against_labels(y_true, y_pred):
+        return keras.metrics.categorical_accuracy(ops.split(y_true, 2, axis=-1)[0], y_pred)
+
+    return keras.metrics.MeanMetricWrapper(against_labels, name="accuracy")
+
+
+def with_feature_projection(model: keras.Model, width: int) -> keras.Model:
+    """`model` with a second output, its features mapped linearly to `width` numbers, as many as the teacher has."""
+    features, logits = with_features(model).outputs
+    projected = keras.layers.Dense(width, dtype="float32", name=FEATURES)(features)
+    return keras.Model(model.input, {CLASSES: logits, FEATURES: projected})
+
+
+class Teachers:
+    """Trained models and ensembles, as one: the mean of their probabilities."""
+
+    def __init__(self, recipe: Recipe, splits: Splits):
+        """Raises InputError where a teacher is not there, or knows other classes."""
+        self.folders = [RunDir.existing_or_ensemble(path) for path in recipe.distill.teachers]
+        for folder in self.folders:
+            names = tuple(read_json(folder.environment)["data"]["class_names"])
+            if names != tuple(splits.class_names):
+                raise InputError(
+                    f"distill.teachers: expected the classes {', '.join(splits.class_names)}, {folder.path} knows "
+                    f"{', '.join(names)}."
+                )
+        self.with_features = recipe.distill.feature_weight > 0
+        if self.with_features and self.folders[0].ensemble.is_file():
+            raise InputError(
+                f"distill.feature_weight: expected one run as teacher, {self.folders[0].path} has several."
+            )
+        self.members = [_Member(folder, self.with_features) for folder in self.folders]
+
+    @property
+    def digests(self) -> list[str]:
+        return [model_digest(folder) for folder in self.folders]
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Images float32 [n, h, w, 3] in 0..255 -> float16 CLASSES: log-probabilities [n, k]; FEATURES, if asked."""
+        parts = [self._part(images[start : start + IMAGES_AT_ONCE]) for start in range(0, len(images), IMAGES_AT_ONCE)]
+        return {name: np.concatenate([part[name] for part in parts]).astype(np.float16) for name in parts[0]}
+
+    def _part(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        if self.with_features:  # one run, see Distill
+            features, logits = self.members[0].models[0].predict_on_batch(images)
+            return {CLASSES: log_probabilities(logits[None], np.ones(1))[0], FEATURES: features}
+        said = np.stack([member(images) for member in self.members])
+        return {CLASSES: mixture(said, np.full(len(said), 1 / len(said)))}
+
+
+class _Member:
+    """A run or an ensemble: images -> log-probabilities."""
+
+    def __init__(self, folder: RunDir, with_features_too: bool):
+        self.ensemble = load_ensemble(folder.path) if folder.ensemble.is_file() else None
+        paths = [folder.path] if self.ensemble is None else self.ensemble.run_dirs
+        self.models = [load_model(RunDir(path).model) for path in paths]
+        if with_features_too:
+            self.models = [with_features(model) for model in self.models]
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        logits = np.stack([model.predict_on_batch(images) for model in self.models]).astype(np.float64)
+        return log_probabilities(logits, np.ones(1))[0] if self.ensemble is None else self.ensemble.combine(logits)
+
+
+class Targets:
+    """What the teachers say of each batch of each view, in files of one view each.
+
+    A view is what the input chain makes of the training split in one epoch.
+    """
+
+    def __init__(self, recipe: Recipe, splits: Splits, folder: Path):
+        self.recipe, self.splits, self.folder = recipe, splits, folder
+        self.steps = steps_per_epoch(splits.train, recipe.batch_size)
+        epochs = recipe.transfer.head_epochs + recipe.epochs
+        self.views = min(recipe.distill.views or epochs, epochs)
+        self.names = [CLASSES] + [FEATURES] * (recipe.distill.feature_weight > 0)
+
+    def compute(self, teachers: Teachers) -> None:
+        """Write what is not there yet; an interrupted one goes on with the view that it was at.
+
+        Raises:
+            InputError: what is there was said by other teachers.
+        """
+        record = self.folder / "teachers.json"
+        if not record.is_file():
+            write_json(record, teachers.digests)
+        elif read_json(record) != teachers.digests:
+            raise InputError(
+                f"distill.teachers: those of {self.folder} have changed since; give another --run-dir, or the teachers "
+                "that it began with."
+            )
+        missing = [
+            view for view in range(self.views) if not all(self._path(view, name).is_file() for name in self.names)
+        ]
+        for view in tqdm(missing, desc="teachers", unit="view", disable=not missing):
+            batches = train_batches(self.recipe, self.splits, view, view + 1)
+            said = [teachers(images.numpy()) for images, _ in tqdm(batches, total=self.steps, leave=False)]
+            for name in self.names:
+                array = np.stack([each[name] for each in said])
+                write_whole(self._path(view, name), lambda path, array=array: np.save(path, array))
+
+    def width(self) -> int:
+        """Of the teacher's features."""
+        return np.load(self._path(0, FEATURES), mmap_mode="r").shape[-1]
+
+    def join(self, train_ds: tf.data.Dataset, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
+        """`train_ds` of these epochs with labels as the losses take them: [n, 2k], and the features beside them."""
+        arrays = [[np.load(self._path(view, name), mmap_mode="r") for name in self.names] for view in range(self.views)]
+
+        def read(index):
+            epoch, step = divmod(int(index), self.steps)
+            return [array[step].astype(np.float32) for array in arrays[epoch % self.views]]
+
+        def with_targets(batch, index):
+            images, labels = batch
+            said = tf.numpy_function(read, [index], [tf.float32] * len(self.names))
+            for tensor, array in zip(said, arrays[0], strict=True):
+                tensor.set_shape(array.shape[1:])
+            packed = tf.concat([labels, said[0]], axis=-1)
+            return images, {CLASSES: packed, FEATURES: said[1]} if len(said) > 1 else packed
+
+        indices = tf.data.Dataset.range(first_epoch * self.steps, last_epoch * self.steps)
+        return tf.data.Dataset.zip(train_ds, indices).map(with_targets, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def _path(self, view: int, name: str) -> Path:
+        return self.folder / f"{name}-{view:04d}.npy"
+
+
+def train_batches(recipe: Recipe, splits: Splits, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
+    """The augmented batches that a student sees in these epochs, those of a view again where it comes again."""
+    return make_train_dataset(
+        splits.train,
+        splits.num_classes,
+        recipe.augment,
+        recipe.batch_size,
+        recipe.seed,
+        first_epoch,
+        last_epoch,
+        views=recipe.distill.views,
+    )
