@@ -16,6 +16,8 @@ def representative_images(splits: Splits, count: int = COUNT, seed: int = 0) -> 
     """
     images = splits.train.images
     if not 1 <= count <= len(images):
-        raise InputError(f"representative images: expected 1 to {len(images):,} (the training split), received {count}.")
+        raise InputError(
+            f"representative images: expected 1 to {len(images):,} (the training split), received {count}."
+        )
     chosen = np.random.RandomState(seed).permutation(len(images))[:count]
     return images[chosen]

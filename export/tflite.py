@@ -40,37 +40,47 @@ def write_tflite(model: keras.Model, path: Path, form: str, representative: np.n
     if form not in FORMS:
         raise unknown("form", form, FORMS)
     clone = to_tf_keras(fold(model), flatten=True)
-    converter = int8_converter(clone, representative) if form == "int8" else _float_converter(clone, form)
-    content = convert(converter)
-    check_types(content, integers_only=form == "int8")
+    if form == "int8":
+        content = convert_to_int8(clone, representative)
+    else:
+        content = _convert(_float_converter(clone, form))
+        check_types(content, integers_only=False)
     write_whole(path, lambda temporary: temporary.write_bytes(content))
 
 
-def int8_converter(clone: tf_keras.Model, representative: np.ndarray) -> tf.lite.TFLiteConverter:
-    """The converter of a float or quantization-aware model to integers alone."""
+def convert_to_int8(clone: tf_keras.Model, representative: np.ndarray) -> bytes:
+    """A float or quantization-aware tf_keras model as a .tflite file of integers alone."""
+    _convert(_float_converter(clone, "float32"))  # what has no kernel is an error here, and would end the process there
+    content = _convert(_int8_converter(clone, representative))
+    check_types(content, integers_only=True)
+    return content
+
+
+def _int8_converter(clone: tf_keras.Model, representative: np.ndarray) -> tf.lite.TFLiteConverter:
     converter = _converter(clone, tf.float32)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([image] for image in batches_of_one(representative))
+    converter.representative_dataset = lambda: ([image] for image in _one_by_one(representative))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = tf.int8
     return converter
 
 
-def batches_of_one(representative: np.ndarray):
+def _one_by_one(representative: np.ndarray):
     """float32 [1, h, w, 3] each; the first has all values from 0 to 255, so that bytes come in as they are."""
     whole_range = np.resize(np.arange(256, dtype=np.uint8), representative.shape[1:])
     for image in (whole_range, *representative):
         yield image[np.newaxis].astype(np.float32)
 
 
-def convert(converter: tf.lite.TFLiteConverter) -> bytes:
+def _convert(converter: tf.lite.TFLiteConverter) -> bytes:
     """Raises InputError where an operation has no kernel in the format."""
     try:
         return converter.convert()
     except Exception as error:  # ConverterError is one of several, which share no base class
-        reason = next((line for line in str(error).splitlines() if "error:" in line), str(error).splitlines()[0])
-        raise InputError(f"tflite: the model cannot be converted: {reason.strip()}") from error
+        lines = str(error).splitlines()
+        reason = next((line.partition("error: ")[2] for line in lines if "error: " in line), lines[0])
+        raise InputError(f"tflite: the model cannot be converted: {reason}") from error
 
 
 def _float_converter(clone: tf_keras.Model, form: str) -> tf.lite.TFLiteConverter:
