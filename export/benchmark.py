@@ -24,8 +24,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, nargs="+", default=[each for each in (1, 2) if each <= cores()],
                         metavar="N", help="default: 1 2")  # fmt: skip
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 32], metavar="N", help="default: 1 32")
-    parser.add_argument("--rounds", type=int, default=5, help="over all configurations (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=1.0, metavar="S",
+    parser.add_argument("--rounds", type=int, default=10, help="over all configurations (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.5, metavar="S",
                         help="of a measurement: each configuration has one a round (default %(default)s)")  # fmt: skip
     parser.add_argument("--per-op", action="store_true", help="also where the time goes: operations and their shares")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmark"), metavar="FOLDER",

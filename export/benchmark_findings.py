@@ -2,6 +2,8 @@
 
 import statistics
 
+from scipy.stats import binom
+
 from tfcifar.reporting.tables import in_markdown
 
 
@@ -13,8 +15,8 @@ def int8_against_float(results: dict) -> list[dict]:
 
     Returns:
         Rows of `name`, `runtime`, `threads`, `batch`, `ratio` (time of INT8 to that of float32: the median over the
-        rounds), `low` and `high` (the smallest and the largest of a round), `verdict`: "slower", "faster" or "not told
-        apart", which it is where the rounds disagree.
+        rounds), `low` and `high` (see `median_interval`), `verdict`: "slower", "faster" or, where 1 is between these
+        two, "not told apart".
     """
     kinds = {each["file"]: (each["name"], each["runtime"], each["precision"]) for each in results["artifacts"]}
     times = {
@@ -27,7 +29,7 @@ def int8_against_float(results: dict) -> list[dict]:
         if precision != "int8" or plain is None:
             continue
         ratios = [ours / theirs for ours, theirs in zip(quantized, plain, strict=True)]
-        low, high = min(ratios), max(ratios)
+        low, high = median_interval(ratios)
         rows.append(
             {
                 "name": name,
@@ -43,6 +45,13 @@ def int8_against_float(results: dict) -> list[dict]:
     return rows
 
 
+def median_interval(values: list[float]) -> tuple[float, float]:
+    """The 95% interval of the median, by order statistics: whatever the distribution. Up to 8 values: their range."""
+    outside = max(int(binom.ppf(0.025, len(values), 0.5)), 1)
+    ordered = sorted(values)
+    return ordered[outside - 1], ordered[-outside]
+
+
 def sentences(rows: list[dict], runtimes: dict[str, str]) -> list[str]:
     """The rows of `int8_against_float` in words: none where nothing was compared.
 
@@ -53,7 +62,7 @@ def sentences(rows: list[dict], runtimes: dict[str, str]) -> list[str]:
         return []
     slower = [row for row in rows if row["verdict"] == "slower"]
     unclear = [row for row in rows if row["verdict"] == "not told apart"]
-    lines = ["**INT8 against float32.** The ratio is that of the times in each round, with its range over the rounds."]
+    lines = ["**INT8 against float32.** The ratio of their times, median over the rounds, with its 95% interval."]
     if slower:
         lines += ["INT8 is slower than float32 on this CPU for:", _list(slower, runtimes)]
     else:
