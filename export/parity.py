@@ -51,3 +51,18 @@ def compute_precision(model) -> str:
     """The coarsest compute dtype among the layers of a Keras model, a key of TOLERANCE."""
     used = {layer.compute_dtype for layer in model._flatten_layers()}
     return next((dtype for dtype in ("bfloat16", "float16") if dtype in used), "float32")
+
+
+def agreement(expected: np.ndarray, received: np.ndarray) -> dict:
+    """How a quantized model's logits [n, k] go with those of the float model; there is no tolerance to keep.
+
+    Returns:
+        `images` (their number), `agreement` (share of them with the same class on top), `max_difference`,
+        `logit_range` (highest minus lowest expected logit).
+    """
+    return {
+        "images": len(expected),
+        "agreement": float(np.mean(expected.argmax(-1) == received.argmax(-1))),
+        "max_difference": float(np.abs(received - expected).max()),
+        "logit_range": float(np.ptp(expected)),
+    }

@@ -80,6 +80,7 @@ class LiteRT:
     def __call__(self, images: np.ndarray) -> np.ndarray:
         check_images(images, self.image_shape)
         if len(images) != self.batch_size:
+            self.batch_size = None  # until it has worked: not every model can be resized
             self.interpreter.resize_tensor_input(self.input, images.shape)
             self.interpreter.allocate_tensors()
             self.batch_size = len(images)
@@ -115,16 +116,18 @@ class OnnxRuntime:
 
 
 class KerasModel:
-    """A model.keras, in a compiled graph."""
+    """A model.keras, in a compiled graph. `precision` is the coarsest one that it computes in, as it was trained."""
 
     name = "keras"
 
     def __init__(self, path: Path, threads: int):
         import tensorflow as tf
 
+        from export.parity import compute_precision
         from tfcifar.models.saved import load_model
 
         model = load_model(path)
+        self.precision = compute_precision(model)
         self.image_shape = tuple(model.input_shape[1:])
         self.graph = tf.function(lambda images: model(images, training=False))
 

@@ -1,0 +1,67 @@
+"""What is known of an exported model before it is timed: from its card where it has one, else from its name."""
+
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+
+from export.card import FORMATS, card_path, read_card
+from export.runtimes import RUNTIMES
+from pipelines.errors import InputError
+from tfcifar.environment import describe_command, describe_hardware
+
+PACKAGES = {"litert": "ai-edge-litert", "onnxruntime": "onnxruntime", "keras": "keras"}  # by runtime
+METRICS = ("n", "accuracy", "nll", "ece")
+
+
+def describe(file: str) -> dict:
+    """JSON-ready; None for what a file without a card does not tell.
+
+    Returns:
+        `file`, `name` (of the network), `runtime`, `precision` (None for .keras, which is as it was trained), `bytes`,
+        `parameters`, `macs`, `run` (that it was made from), and of the test split `n`, `accuracy`, `nll`, `ece`.
+
+    Raises:
+        InputError: no such file, of no known format, or not the one that its card is about.
+    """
+    path = Path(file)
+    if path.suffix not in RUNTIMES:
+        raise InputError(f"{file}: expected a model ending in {', '.join(RUNTIMES)}, received '{path.suffix}'.")
+    if not path.is_file():
+        raise InputError(f"{file}: no such file.")
+    card = read_card(path) if card_path(path).is_file() else {}
+    test = card.get("metrics", {}).get("test", {})
+    return {
+        "file": file,
+        "name": card.get("name") or path.name.partition(".")[0],
+        "runtime": RUNTIMES[path.suffix],
+        "precision": _precision(card["format"]) if "format" in card else _precision_in_name(path),
+        "bytes": path.stat().st_size,
+        **{key: card.get(key) for key in ("parameters", "macs", "run")},
+        **{key: test.get(key) for key in METRICS},
+    }
+
+
+def _precision(form: str) -> str | None:
+    """For example "int8" of "tflite_int8"."""
+    return form.partition("_")[2] or None
+
+
+def _precision_in_name(path: Path) -> str | None:
+    return next((_precision(form) for form, ending in FORMATS.items() if path.name.endswith(ending)), None)
+
+
+def name_apart(artifacts: list[dict]) -> list[dict]:
+    """`artifacts`, those that have all of name, precision and runtime in common named by their files."""
+    kinds = Counter(kind(each) for each in artifacts)
+    return [each | {"name": each["file"]} if kinds[kind(each)] > 1 else each for each in artifacts]
+
+
+def kind(artifact: dict) -> tuple:
+    return artifact["name"], artifact["precision"], artifact["runtime"]
+
+
+def describe_machine() -> dict:
+    """See `tfcifar.environment.describe_environment`, with the runtimes' versions; without starting TensorFlow."""
+    environment = describe_command() | {"hardware": describe_hardware([])}
+    environment["packages"] |= {name: version(name) for name in PACKAGES.values()}
+    return environment

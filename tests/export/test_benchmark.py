@@ -1,0 +1,243 @@
+"""What the benchmark of exported models measures and says; one tiny run of the command from file to report."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from export import benchmark, benchmark_measure
+from export.benchmark_artifacts import describe
+from export.benchmark_figures import FIGURES
+from export.benchmark_measure import Child, measure, order, summarize
+from export.benchmark_report import record_latency
+from export.onnx import quantize_onnx, write_onnx
+from export.op_profile import profile
+from export.runtimes import open_artifact
+from export.tf_keras_bridge import to_tf_keras
+from pipelines.errors import InputError
+from pipelines.synthetic import generate
+from tests.export.models import build
+from tests.integration.commands import PROJECT, error_lines, run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One small network as .keras, .tflite, .onnx and .onnx in INT8."""
+    folder = tmp_path_factory.mktemp("artifacts")
+    model = build("small_cnn")
+    model.save(folder / "student.keras")
+    write_onnx(model, folder / "student.float32.onnx")
+    images = generate(16, num_classes=10, size=32, seed=0).images
+    quantize_onnx(folder / "student.float32.onnx", folder / "student.int8.onnx", images)
+    clone = to_tf_keras(model)
+
+    @tf.function(input_signature=[tf.TensorSpec((1, 32, 32, 3), tf.uint8)])
+    def serve(images):
+        return clone(tf.cast(images, tf.float32), training=False)
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([serve.get_concrete_function()], clone)
+    (folder / "student.float32.tflite").write_bytes(converter.convert())
+    return folder
+
+
+def write_card(artifact, form, accuracy, ece):
+    card = {
+        "name": "student",
+        "format": form,
+        "sha256": hashlib.sha256(artifact.read_bytes()).hexdigest(),
+        "run": "run-seed0",
+        "parameters": 1500,
+        "macs": 2_000_000,
+        "metrics": {"test": {"n": 100, "accuracy": accuracy, "nll": 0.5, "ece": ece}},
+    }
+    artifact.with_name(f"{artifact.name}.json").write_text(json.dumps(card))
+
+
+def test_percentiles_and_throughput_are_of_the_calls_of_all_rounds():
+    found = summarize([[0.001 * i for i in range(1, 51)], [0.001 * i for i in range(51, 102)]], batch=4)
+    assert (found["p50_ms"], found["p90_ms"], found["p99_ms"]) == (51.0, 91.0, 100.0)
+    assert found["calls"] == 101
+    assert found["images_per_second"] == pytest.approx(4 / 0.051, rel=1e-4)
+    assert found["rounds_p50_ms"] == [25.5, 76.0]
+
+
+def test_each_round_visits_every_configuration_once_in_an_order_of_its_own():
+    turns = list(order(list("abcdef"), rounds=4))
+    visits = [turns[i : i + 6] for i in range(0, 24, 6)]
+    assert all(sorted(each) == list("abcdef") for each in visits)
+    assert len({tuple(each) for each in visits}) == 4
+    assert turns == list(order(list("abcdef"), rounds=4))
+
+
+class FakeChild:
+    """Takes as many milliseconds as its batch size, and cannot do batches of 8."""
+
+    asked: list = []  # noqa: RUF012 - shared on purpose: the order over all children is what is tested
+
+    def __init__(self, file, threads):
+        self.file, self.loaded = file, {"runtime": "litert"}
+
+    def wait_until_loaded(self):
+        pass
+
+    def ask(self, batch, calls):
+        if batch == 8:
+            return {"error": "no such batch"}
+        self.asked.append((self.file, batch, calls))
+        return {"times": [batch / 1000] * calls, "peak_bytes": 100 * batch}
+
+    def close(self):
+        pass
+
+
+def test_a_measurement_takes_its_seconds_and_what_does_not_run_is_named(monkeypatch):
+    monkeypatch.setattr(benchmark_measure, "Child", FakeChild)
+    FakeChild.asked.clear()
+    found = measure(["a", "b"], threads=[1], batches=[2, 1, 8], rounds=3, seconds=0.05)
+    measured = FakeChild.asked[-12:]
+    assert {each: measured.count(each) for each in measured} == {
+        (file, batch, calls): 3 for file in "ab" for batch, calls in ((1, 50), (2, 25))
+    }
+    assert [(each["file"], each["batch"], each["reason"]) for each in found["failed"]] == [
+        ("a", 8, "no such batch"), ("b", 8, "no such batch")
+    ]  # fmt: skip
+    (row,) = [each for each in found["measurements"] if (each["file"], each["batch"]) == ("b", 2)]
+    assert (row["threads"], row["calls"], row["p50_ms"], row["images_per_second"]) == (1, 75, 2.0, 1000.0)
+    assert row["peak_bytes"] == 200
+
+
+def test_the_process_of_a_tflite_or_onnx_file_has_no_tensorflow(folder):
+    for name in ("student.float32.tflite", "student.int8.onnx"):
+        child = Child(str(folder / name), threads=1)
+        child.wait_until_loaded()
+        answer = child.ask(batch=3, calls=4)
+        child.close()
+        assert child.loaded["tensorflow"] is False
+        assert len(answer["times"]) == 4
+        assert 0 < answer["peak_bytes"] < 100e6  # TensorFlow alone takes several times as much
+
+
+def test_keras_is_timed_too_and_says_its_precision(folder):
+    child = Child(str(folder / "student.keras"), threads=1)
+    child.wait_until_loaded()
+    assert child.loaded == {"runtime": "keras", "precision": "float32", "tensorflow": True}
+    assert len(child.ask(batch=2, calls=3)["times"]) == 3
+    child.close()
+
+
+def test_a_process_that_dies_is_one_clear_line(folder):
+    child = Child(str(folder / "student.int8.onnx"), threads=1)
+    child.wait_until_loaded()
+    for _ in range(2):  # while it answers, and when it is gone already
+        with pytest.raises(InputError, match=r"student.int8.onnx: its process ended with exit code 1: .*Error"):
+            child.ask(batch="no number", calls=1)
+    child.close()
+
+
+def test_the_command_writes_report_and_figures(folder, tmp_path):
+    files = [folder / name for name in ("student.float32.tflite", "student.float32.onnx", "student.int8.onnx")]
+    write_card(files[0], "tflite_float32", accuracy=0.9, ece=0.02)
+    write_card(files[2], "onnx_int8", accuracy=0.89, ece=0.03)
+    output = tmp_path / "out"
+    completed = run("export.benchmark", *files, "--threads", 1, "--batch", 1, 2, "--rounds", 2, "--seconds", 0.01,
+                    "--per-op", "--output", output)  # fmt: skip
+    assert {path.name for path in output.iterdir()} == {"benchmark.json", "benchmark.md", "benchmark.html", *FIGURES}
+    results = json.loads((output / "benchmark.json").read_text())
+    assert [each["accuracy"] for each in results["artifacts"]] == [0.9, None, 0.89]
+    assert len(results["measurements"]) == 6
+    assert {"ai-edge-litert", "onnxruntime"} <= set(results["environment"]["packages"])
+    for row in (
+        "| student | float32 | LiteRT | 0.0",
+        "| network | precision | LiteRT | ONNX Runtime |",
+        "## 1 thread, 2 images at a time",
+        "INT8 against float32",
+        "student, int8, ONNX Runtime:",
+    ):
+        assert row in completed.stdout
+    assert "| 90.00% | 0.5000 | 0.0200 |" in completed.stdout
+    operations = {row["operation"] for row in results["operations"][str(files[2])]["operations"]}
+    assert "QLinearConv" in operations
+    on_litert = results["operations"][str(files[0])]["operations"]
+    assert any("Convolution" in row["operation"] for row in on_litert)
+    assert sum(row["share"] for row in on_litert) == pytest.approx(1, abs=0.01)
+    html = (output / "benchmark.html").read_text()
+    assert html.count("data:image/png;base64,") == len(FIGURES)
+    with Image.open(output / "accuracy_latency.png") as image:
+        assert image.size == (1080, 660)
+
+    record_latency(output, tmp_path / "results")
+    (entry,) = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert (entry["name"], entry["metric"], entry["value"], entry["n"]) == ("latency", "artefacts", 3, 2)
+    recorded = {path.name for path in (tmp_path / "results" / "latency").iterdir()}
+    assert recorded == {"benchmark.json", "benchmark.md", *FIGURES}
+
+
+def test_a_file_without_card_is_known_by_its_name_and_a_card_of_another_file_is_refused(folder, tmp_path):
+    artifact = tmp_path / "net.int8.onnx"
+    artifact.write_bytes((folder / "student.int8.onnx").read_bytes())
+    found = describe(str(artifact))
+    assert (found["name"], found["precision"], found["runtime"]) == ("net", "int8", "onnxruntime")
+    assert (found["accuracy"], found["macs"], found["bytes"]) == (None, None, artifact.stat().st_size)
+    write_card(artifact, "onnx_int8", accuracy=0.5, ece=0.1)
+    assert describe(str(artifact))["accuracy"] == 0.5
+    artifact.write_bytes(b"changed")
+    with pytest.raises(InputError, match="the file has changed since its card"):
+        describe(str(artifact))
+
+
+def test_what_cannot_be_profiled_says_why(tmp_path):
+    assert "TensorBoard" in profile("student.keras")["reason"]
+    (tmp_path / "broken.tflite").write_bytes(b"nothing")
+    assert profile(str(tmp_path / "broken.tflite"))["reason"].startswith("no profile: exit code 1: RuntimeError")
+
+
+def test_a_tflite_file_of_one_batch_size_works_again_after_another_was_refused(folder, monkeypatch):
+    runtime = open_artifact(folder / "student.float32.tflite")
+    images = np.zeros((1, 32, 32, 3), np.uint8)
+    expected = runtime(images)
+    with monkeypatch.context() as patched:
+        patched.setattr(runtime.interpreter, "allocate_tensors", lambda: (_ for _ in ()).throw(RuntimeError("no")))
+        with pytest.raises(RuntimeError):
+            runtime(np.zeros((2, 32, 32, 3), np.uint8))
+    np.testing.assert_array_equal(runtime(images), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model.pb"], "expected a model ending in .tflite, .onnx, .keras, received '.pb'"),
+        (["missing.onnx"], "missing.onnx: no such file"),
+        (["a.onnx", "a.onnx"], "expected each file once"),
+        (["a.onnx", "--threads", "9999"], "--threads: expected different numbers, 1 to"),
+        (["a.onnx", "--batch", "1", "1"], "--batch: expected different numbers, 1 or more, received 1 1"),
+        (["a.onnx", "--rounds", "0"], "--rounds: expected 1 or more, received 0"),
+        (["a.onnx", "--seconds", "0"], "--seconds: expected more than 0, received 0"),
+    ],
+)
+def test_wrong_arguments_are_one_clear_line(arguments, message):
+    (line,) = error_lines(run("export.benchmark", *arguments, expect=2))
+    assert message in line
+
+
+def test_a_broken_file_is_one_clear_line(tmp_path):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"nothing")
+    (line,) = error_lines(run("export.benchmark", broken, "--threads", 1, "--output", tmp_path / "out", expect=2))
+    assert "cannot be loaded as an ONNX model" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_imports_nothing_heavy():
+    program = (
+        "import sys\nfrom export import benchmark\ntry:\n    benchmark.main(['--help'])\n"
+        "except SystemExit:\n    print('MODULES', *sys.modules)"
+    )
+    completed = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert not {"tensorflow", "keras", "numpy"} & set(completed.stdout.splitlines()[-1].split())
+    assert "examples:" in completed.stdout
+    assert benchmark.parse(["a.onnx"]).batch == [1, 32]
