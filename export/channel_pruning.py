@@ -53,6 +53,7 @@ def remove_channels(model: keras.Model, graph: ChannelGraph, kept: np.ndarray) -
 
     def narrower(layer):
         config = layer.get_config()
+        config["dtype"] = keras.dtype_policies.serialize(layer.dtype_policy)  # that of SpatialDropout2D has lost it
         if type(layer) in MIXING and type(layer) is not PatchWhitening:
             size = "units" if isinstance(layer, layers.Dense) else "filters"
             config[size] = int(kept[graph.outputs[layer.name]].sum())

@@ -11,7 +11,7 @@ import tf_keras
 from keras import layers
 
 from export.fine_tune import fine_tune, with_restorable_dropout
-from export.tf_keras_bridge import from_tf_keras, to_tf_keras
+from export.tf_keras_bridge import from_tf_keras, leaf_layers, to_tf_keras
 from pipelines.datasets import steps_per_epoch
 from pipelines.errors import InputError
 from pipelines.splits import Splits
@@ -77,7 +77,7 @@ def prunable_layers(model: keras.Model) -> list[str]:
     Raises:
         InputError: there is none.
     """
-    with_kernel = [layer for layer in model._flatten_layers() if type(layer) in (*PRUNABLE, PatchWhitening)]
+    with_kernel = [layer for layer in leaf_layers(model) if type(layer) in (*PRUNABLE, PatchWhitening)]
     names = [layer.name for layer in with_kernel[1:] if layer.trainable and layer.name not in model.output_names]
     if not names:
         raise InputError(f"prune: {model.name} has no layer to prune between its first and its last.")
@@ -107,7 +107,7 @@ def wrap(clone: tf_keras.Model, names: list[str], schedule, pattern: tuple[int, 
 
 def zero_share(model: keras.Model, names: list[str]) -> float:
     """Share of zeros among the weights of the kernels of the layers `names`."""
-    found = [layer for layer in model._flatten_layers() if layer.name in names]
+    found = [layer for layer in leaf_layers(model) if layer.name in names]
     kernels = [
         np.asarray(layer.pointwise_kernel if isinstance(layer, layers.SeparableConv2D) else layer.kernel)
         for layer in found
