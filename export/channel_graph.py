@@ -22,6 +22,7 @@ PASSING = (
     layers.BatchNormalization, FusedBatchNormalization, layers.Activation, layers.ReLU, layers.LeakyReLU, FusedGelu,
     layers.Dropout, layers.SpatialDropout2D, layers.MaxPooling2D, layers.AveragePooling2D, layers.GlobalMaxPooling2D,
     layers.GlobalAveragePooling2D, layers.ZeroPadding2D, layers.Cropping2D, layers.UpSampling2D, layers.Rescaling,
+    layers.DepthwiseConv2D,
 )  # fmt: skip
 # Activations that treat each channel by itself; softmax, for one, does not.
 ELEMENTWISE = (
@@ -78,6 +79,7 @@ def trace_channels(model: keras.Model) -> ChannelGraph:
         if isinstance(layer, layers.InputLayer):
             found = tracer.fixed(layer.output.shape[-1])
         else:
+            _check_kind(layer)
             found = tracer.follow(layer, [tensors[id(tensor)] for tensor in keras.tree.flatten(layer.input)])
         tensors[id(layer.output)] = tracer.outputs[layer.name] = found
     for tensor in keras.tree.flatten(model.output):
@@ -115,10 +117,6 @@ class _Tracer:
     def follow(self, layer, incoming: list[np.ndarray]) -> np.ndarray:
         """The ids of a layer's output channels, of those of its inputs."""
         kind = type(layer)
-        if kind not in (*MIXING, *TYING, *PASSING, layers.Concatenate):
-            known = sorted({each.__name__ for each in (*MIXING, *TYING, *PASSING, layers.Concatenate)})
-            raise _cannot_follow(layer, f"known: {', '.join(known)}")
-        _check_channelwise(layer)
         if kind in MIXING:
             self.inputs[layer.name] = incoming[0]
             self.mixing.append(layer.name)
@@ -158,14 +156,19 @@ class _Tracer:
         )
 
 
-def _check_channelwise(layer) -> None:
-    """Raises InputError where a layer of a known kind is set up to mix channels, or has them elsewhere than last."""
+def _check_kind(layer) -> None:
+    """Raises InputError for a layer of no known kind, or one set up to mix channels or to have them before the last."""
+    known = (*MIXING, *TYING, *PASSING, layers.Concatenate)
+    if type(layer) not in known:
+        raise _cannot_follow(layer, f"known: {', '.join(sorted({each.__name__ for each in known}))}")
     last = len(layer.output.shape) - 1
     axis = getattr(layer, "axis", -1)
     if getattr(layer, "data_format", None) == "channels_first" or axis not in (-1, last):
         raise _cannot_follow(layer, "expected channels last")
     if getattr(layer, "groups", 1) != 1:
         raise _cannot_follow(layer, f"its convolution is in {layer.groups} groups")
+    if getattr(layer, "depth_multiplier", 1) != 1:
+        raise _cannot_follow(layer, f"it makes {layer.depth_multiplier} channels of each")
     activation = getattr(layer, "activation", None)
     name = keras.activations.serialize(activation) if activation is not None else "linear"
     if name not in ELEMENTWISE:

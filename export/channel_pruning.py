@@ -62,12 +62,13 @@ def remove_channels(model: keras.Model, graph: ChannelGraph, kept: np.ndarray) -
     small = keras.models.clone_model(model, clone_function=narrower)
     for layer in small.layers:
         if layer.weights:
-            weights = model.get_layer(layer.name).get_weights()
+            first, *others = model.get_layer(layer.name).get_weights()
+            outgoing = kept[graph.outputs[layer.name]]
             if type(layer) in MIXING:
-                kernel, *bias = weights
-                weights = [kernel[..., kept[graph.inputs[layer.name]], :], *bias]
-            # All weights end in one number for each channel of the output.
-            layer.set_weights([each[..., kept[graph.outputs[layer.name]]] for each in weights])
+                first = first[..., kept[graph.inputs[layer.name]], :]
+            # All else ends in the channels of the output.
+            first = first[:, :, outgoing] if isinstance(layer, layers.DepthwiseConv2D) else first[..., outgoing]
+            layer.set_weights([first, *(each[outgoing] for each in others)])
     return small
 
 

@@ -16,7 +16,7 @@ from tfcifar.recipe import Recipe
 from tfcifar.run_dir import RunDir, write_csv
 from tfcifar.training.callbacks import RunState
 from tfcifar.training.checkpoint import read_header, restore_state, save_state
-from tfcifar.training.trainer import summarize
+from tfcifar.training.trainer import begin_run, summarize
 
 PHASE = "fine-tune"
 
@@ -29,10 +29,11 @@ def fine_tune(
     save: Callable[[], None],
     callbacks: tuple[tf_keras.callbacks.Callback, ...] = (),
     first_kept: int = 1,
+    provenance: dict | None = None,
     loss: tf_keras.losses.Loss | None = None,
     resume: bool = False,
 ) -> dict:
-    """Train all epochs of `recipe`; `run_dir` receives history.csv and checkpoints.
+    """Train all epochs of `recipe`; `run_dir` receives recipe.json, environment.json, history.csv and checkpoints.
 
     Batches are those of tfcifar.train, augmented on the CPU; the learning rate falls to zero along a half cosine.
 
@@ -42,6 +43,7 @@ def fine_tune(
             accuracy; after each one where the recipe trains on the validation images.
         callbacks: their `on_train_begin` and `on_epoch_end` are called, the latter before validation.
         first_kept: the first epoch, from 1, that may be the best: before, the network is not what it shall be.
+        provenance: entries of environment.json, see `tfcifar.training.start.Start`.
         loss: of one-hot labels and logits; None: cross-entropy.
         resume: continue from the last whole epoch, exactly as if nothing had happened.
 
@@ -56,12 +58,13 @@ def fine_tune(
     optimizer = make_legacy_optimizer(recipe, schedule)
     clone.compile(optimizer, loss or tf_keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     optimizer.build(clone.trainable_variables)
-    # An epoch's variables: BatchNorm statistics and masks are among the model's.
+    # BatchNorm statistics, masks and pruning steps are among the model's variables.
     groups = {"model": clone.variables, "optimizer": optimizer.variables, "random": _random_states(clone)}
     saved = read_header(run_dir.checkpoints) if resume else None
     state = RunState(**saved) if saved else RunState()
     if saved:
         restore_state(run_dir.checkpoints, groups)
+    begin_run(run_dir, recipe, splits, provenance or {})  # only now: what is refused above leaves no run behind
     called = tf_keras.callbacks.CallbackList(list(callbacks), model=clone)
     called.on_train_begin()
 

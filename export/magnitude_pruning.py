@@ -33,10 +33,11 @@ def prune_magnitude(
     sparsity: float,
     schedule: str = "constant",
     pattern: tuple[int, int] | None = None,
+    provenance: dict | None = None,
     loss: tf_keras.losses.Loss | None = None,
     resume: bool = False,
 ) -> dict:
-    """Fine-tune a trained model while its weights are pruned; `run_dir` receives model.keras, history and checkpoints.
+    """Fine-tune a trained model while its weights are pruned; `run_dir` receives all of a run but timing.json.
 
     Of the epochs at full sparsity the best by validation is kept. The work is done in float32, whatever the model's
     dtypes, which it keeps.
@@ -47,7 +48,7 @@ def prune_magnitude(
         schedule: "constant": at the first step; "polynomial": over the first half of the epochs, fast at first.
         pattern: (m, n): at the first step, m zeros in each n weights that are next to each other in the input channels
             of a filter; `sparsity` and `schedule` have no say then.
-        loss, resume: see `fine_tune`.
+        provenance, loss, resume: see `fine_tune`.
 
     Returns:
         Its summary, see `fine_tune`.
@@ -65,7 +66,7 @@ def prune_magnitude(
         write_whole(run_dir.model, lambda path: model.save(path))
 
     masking = tfmot.sparsity.keras.UpdatePruningStep()
-    return fine_tune(pruned, recipe, splits, run_dir, save, (masking,), max(1, growing), loss, resume)
+    return fine_tune(pruned, recipe, splits, run_dir, save, (masking,), max(1, growing), provenance, loss, resume)
 
 
 def prunable_layers(model: keras.Model) -> list[str]:

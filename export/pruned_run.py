@@ -13,7 +13,6 @@ from export.pruning_config import PATTERNS, Pruning, fine_tuning_recipe
 from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import InputError
 from pipelines.splits import Splits
-from tfcifar.environment import describe_environment
 from tfcifar.evaluation.compute import run_pflop
 from tfcifar.evaluation.openings import model_digest
 from tfcifar.evaluation.tta import predict_logits
@@ -21,8 +20,9 @@ from tfcifar.models.complexity import count_macs
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
-from tfcifar.run_dir import RunDir, read_json, write_json, write_text, write_whole
+from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
 from tfcifar.runs import open_splits
+from tfcifar.training.batch_norm_statistics import recompute_statistics
 from tfcifar.training.start import Start
 from tfcifar.training.trainer import check_same_data, train
 
@@ -62,14 +62,16 @@ def prune_run(
         tf.config.experimental.enable_op_determinism()
 
     model = load_model(source.model)
-    reached = {"before": describe_size(model, recipe, splits)}
     timing = read_json(source.timing)
     pflop = timing.get("pflop")
     if pflop is None:
         pflop = run_pflop(source_recipe, splits, timing["epochs"], count_macs(model))
-    start = Start(output.start, {"pruned": asked}, timing["seconds"], pflop)
-    prune = _prune_channels if pruning.method == "channels" else _prune_magnitude
-    reached |= prune(model, recipe, splits, output, pruning, start, resume)
+    channels = pruning.method == "channels"
+    start = Start(output.start if channels else source.model, {"pruned": asked}, timing["seconds"], pflop)
+    prune = _prune_channels if channels else _prune_magnitude
+    found = prune(model, recipe, splits, output, pruning, start, resume)
+    # Now, from the file: what cannot be pruned should fail at once, and `model` has changed.
+    reached = {"before": describe_size(load_model(source.model), recipe, splits), **found}
     environment = read_json(output.environment)
     environment["pruned"] = asked | {"reached": reached}
     write_json(output.environment, environment)
@@ -86,7 +88,7 @@ def _check_output(output: RunDir, asked: dict, recipe: Recipe, resume: bool) -> 
     if before is None:
         raise InputError(f"--resume: {output.path} holds a run that is not a pruned one; name another --output.")
     recipe_before = dataclasses.asdict(load_json(output.recipe))
-    different = [name for name, value in asked.items() if value != before[name]]
+    different = [name for name, value in asked.items() if value != before.get(name)]
     different += [
         name for name, value in dataclasses.asdict(recipe).items() if name != "data" and value != recipe_before[name]
     ]
@@ -104,6 +106,7 @@ def _prune_channels(
     if not output.recipe.is_file():  # training writes it, and from then on goes on from this file
         images, labels, settings = splits.train.images, splits.train.labels, pruning.settings()
         small = prune_channels(model, graph, images, labels, pruning.sparsity, settings["score"], settings["scope"])
+        recompute_statistics(small, images)  # those of the large network have parts of what was removed
         write_whole(output.start, lambda path: small.save(path))
     removed = load_model(output.start)
     sparsity = 1 - trace_channels(removed).removable / graph.removable
@@ -118,12 +121,10 @@ def _prune_magnitude(
     from export.magnitude_pruning import prunable_layers, prune_magnitude, zero_share  # TF-MOT takes seconds
 
     names = prunable_layers(model)
-    if not output.recipe.is_file():
-        data = {"source": splits.source.name, "class_names": list(splits.class_names), **splits.checksums}
-        write_json(output.environment, describe_environment() | {"data": data} | start.provenance)
-        write_text(output.recipe, recipe.to_json())
     schedule, pattern = pruning.settings()["schedule"], PATTERNS.get(pruning.pattern)
-    summary = prune_magnitude(model, recipe, splits, output, pruning.sparsity, schedule, pattern, resume=resume)
+    summary = prune_magnitude(
+        model, recipe, splits, output, pruning.sparsity, schedule, pattern, start.provenance, resume=resume
+    )
     pruned = load_model(output.model)
     reached = {"sparsity": zero_share(pruned, names), "layers": names, "after": describe_size(pruned, recipe, splits)}
     # History has what the float32 clone reached; this is the model's own, in its own dtypes.

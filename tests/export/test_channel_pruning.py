@@ -23,16 +23,29 @@ CASES = {
     "fast_cnn_deep": Model("fast_cnn_deep", widths=(6, 8, 6)),
     "residual_cnn": Model("residual_cnn", widths=(6, 8, 8)),
     "attention_cnn": Model("attention_cnn", attention="se", widths=(6, 8)),
+    "joined": "joined",
 }
 
 
-def build(config: Model) -> keras.Model:
+def build(config: Model | str) -> keras.Model:
     """With weights that are nowhere 0 or 1, so that a swap of them shows."""
-    model, random = build_model(config, (16, 16, 3), 5, MEAN, STD), np.random.default_rng(0)
+    random = np.random.default_rng(0)
+    model = joined_model() if config == "joined" else build_model(config, (16, 16, 3), 5, MEAN, STD)
     for weight in model.weights:
         positive = weight.name in ("gamma", "moving_variance")
         weight.assign(random.uniform(0.5, 1.5, weight.shape) if positive else random.normal(0, 0.3, weight.shape))
     return model
+
+
+def joined_model() -> keras.Model:
+    """Two maps side by side are added to a third and weighed by a fourth, each behind a depthwise convolution."""
+    inputs = keras.Input((16, 16, 3), name="images")
+    a, b, c, d = (
+        layers.DepthwiseConv2D(3, padding="same")(layers.Conv2D(size, 3, strides=2, padding="same", name=name)(inputs))
+        for name, size in (("a", 4), ("b", 6), ("c", 10), ("d", 10))
+    )
+    x = layers.Multiply()([layers.Add()([layers.Concatenate()([a, b]), layers.ReLU(6.0)(c)]), d])
+    return keras.Model(inputs, layers.Dense(5)(layers.GlobalAveragePooling2D()(x)))
 
 
 def examples(count=30) -> tuple[np.ndarray, np.ndarray]:
@@ -97,14 +110,9 @@ def test_what_residual_additions_and_attention_join_goes_together_and_whitening_
 
 
 def test_channels_of_concatenated_layers_that_are_added_to_another_go_in_the_layers_that_make_them():
-    inputs = keras.Input((8, 8, 3))
-    a, b, c = (
-        layers.Conv2D(size, 3, padding="same", name=name)(inputs) for name, size in (("a", 4), ("b", 6), ("c", 10))
-    )
-    x = layers.Add()([layers.Concatenate()([a, b]), c])
-    x = layers.GlobalAveragePooling2D()(layers.ReLU()(x))
-    graph = trace_channels(keras.Model(inputs, layers.Dense(2)(x)))
-    assert {group.layers: len(group.channels) for group in graph.groups} == {("a", "c"): 4, ("b", "c"): 6}
+    graph = trace_channels(joined_model())
+    groups = {group.layers: len(group.channels) for group in graph.groups}
+    assert groups == {("a", "c", "d"): 4, ("b", "c", "d"): 6}
     assert graph.removable == 10
 
 
@@ -194,6 +202,8 @@ def odd(layer, joined=False) -> keras.Model:
         (lambda: odd(layers.BatchNormalization(axis=1, name="odd")), "BatchNormalization: expected channels last"),
         (lambda: odd(layers.Multiply(name="odd"), joined=True), "odd, a Multiply: it joins 4 channels to 1"),
         (lambda: odd(lambda x: keras.ops.mean(x, axis=(1, 2))), "a Mean: known"),
+        (lambda: odd(keras.Model(tensor := keras.Input((8, 8, 4)), 2 * tensor, name="odd")), "odd, a Functional"),
+        (lambda: odd(layers.DepthwiseConv2D(1, depth_multiplier=2, name="odd")), "odd, a Depth.* makes 2 channels"),
         (lambda: build(Model("attention_cnn", attention="cbam", widths=(8,))), "reduce, a Dense: .* called 2 times"),
         (lambda: keras.Sequential([keras.Input((8,)), layers.Dense(2)]), "expected a functional model"),
     ],

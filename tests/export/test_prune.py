@@ -164,6 +164,9 @@ def test_an_interrupted_pruning_goes_on_as_if_nothing_had_happened(
     assert not resumed.timing.exists()
     with pytest.raises(InputError, match=r"different: sparsity\."):
         prune_run(source, resumed, Pruning(pruning.method, 0.6, pruning.schedule), epochs, resume=True)
+    other_method = {"magnitude": "channels", "channels": "magnitude"}[pruning.method]
+    with pytest.raises(InputError, match="different: method, "):
+        prune_run(source, resumed, Pruning(other_method), epochs, resume=True)
     prune_run(source, resumed, pruning, epochs, resume=True)
     assert read_history(resumed.history) == read_history(undisturbed.history)
     last = f"state-{epochs:04d}.npz"

@@ -80,11 +80,8 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False,
             f"{splits.image_shape[1]}), received {small.image_size}."
         )
 
-    if not run_dir.recipe.exists():  # only now: what is refused above leaves no run behind
-        data = {"source": splits.source.name, "class_names": list(splits.class_names), **splits.checksums}
-        provenance = {} if start is None else start.provenance
-        write_json(run_dir.environment, describe_environment() | {"data": data} | provenance)
-        write_text(run_dir.recipe, recipe.to_json())
+    # Only now: what is refused above leaves no run behind.
+    begin_run(run_dir, recipe, splits, {} if start is None else start.provenance)
     saved = read_header(run_dir.checkpoints) if resume else None
     state = RunState(**saved) if saved else RunState()
     for phase in phases:
@@ -106,6 +103,14 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False,
         summary = start.with_costs(summary, recipe, splits, model)
     write_json(run_dir.timing, summary)
     return summary
+
+
+def begin_run(run_dir: RunDir, recipe: Recipe, splits: Splits, provenance: dict) -> None:
+    """Write recipe.json and environment.json, with the entries of `provenance`, unless they are there."""
+    if not run_dir.recipe.exists():
+        data = {"source": splits.source.name, "class_names": list(splits.class_names), **splits.checksums}
+        write_json(run_dir.environment, describe_environment() | {"data": data} | provenance)
+        write_text(run_dir.recipe, recipe.to_json())
 
 
 def check_same_data(run_dir: RunDir, splits: Splits) -> None:
