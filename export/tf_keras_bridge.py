@@ -51,7 +51,7 @@ def from_tf_keras(clone: tf_keras.Model, model: keras.Model) -> keras.Model:
     Raises:
         InputError: the two have weights in layers of other names or shapes.
     """
-    own, trained = ({layer.name: layer for layer in _leaves(each) if layer.weights} for each in (model, clone))
+    own, trained = ({layer.name: layer for layer in leaf_layers(each) if layer.weights} for each in (model, clone))
     own = {name: layer for name, layer in own.items() if not isinstance(layer, WITHOUT_WEIGHTS)}
     differ = sorted(set(own) ^ set(trained))
     if differ:
@@ -147,11 +147,11 @@ def _set_weights(layer, weights: list[np.ndarray]) -> None:
     layer.set_weights(weights)
 
 
-def _leaves(model) -> list:
-    """The layers of a model and of models inside it, without these models."""
+def leaf_layers(model) -> list:
+    """The layers of a model and of models inside it, in their order, without these models."""
     found = []
     for layer in model.layers:
-        found += _leaves(layer) if isinstance(layer, keras.Model | tf_keras.Model) else [layer]
+        found += leaf_layers(layer) if isinstance(layer, keras.Model | tf_keras.Model) else [layer]
     return found
 
 

@@ -19,6 +19,7 @@ class RunDir:
         self.history = self.path / "history.csv"
         self.timing = self.path / "timing.json"
         self.model = self.path / "model.keras"
+        self.start = self.path / "start.keras"
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
         self.teachers = self.path / "teachers"

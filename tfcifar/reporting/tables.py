@@ -106,6 +106,23 @@ def soup_table(soup: dict) -> str:
     return "\n".join(lines)
 
 
+def pruning_table(pruned: dict) -> str:
+    """What `prune_run` found: the model before and after, and of channels also just after they were removed."""
+    reached = pruned["reached"]
+    what = "channels" if pruned["method"] == "channels" else "weights of the pruned layers"
+    lines = [
+        f"{pruned['source']}: {reached['sparsity']:.1%} of the {what} removed, {pruned['sparsity']:.1%} asked",
+        f"  {'':12} {'parameters':>12} {'not zero':>12} {'MACs':>15} {'MB':>7} {'gzip MB':>8} {'validation':>10}",
+    ]
+    for name, row in reached.items():
+        if isinstance(row, dict):
+            lines.append(
+                f"  {name:12} {row['parameters']:12,} {row['nonzero']:12,} {row['macs']:15,} {row['bytes'] / 1e6:7.2f} "
+                f"{row['gzip_bytes'] / 1e6:8.2f} {_or_trained_on(row['validation_accuracy']):>10}"
+            )
+    return "\n".join(lines)
+
+
 def _or_trained_on(accuracy: float | None) -> str:
     return "trained on" if accuracy is None else f"{accuracy:.2%}"
 

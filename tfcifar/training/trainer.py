@@ -12,6 +12,7 @@ from pipelines.splits import Splits
 from tfcifar.environment import describe_environment
 from tfcifar.models import MODELS, build_model
 from tfcifar.models.multi_task import parse_groups, with_group_head
+from tfcifar.models.saved import load_model
 from tfcifar.models.whitening import adapt_to
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
@@ -23,12 +24,13 @@ from tfcifar.training.objectives import training_objective, validation_objective
 from tfcifar.training.optimizers import make_optimizer
 from tfcifar.training.phases import HEAD, Phase, phases_of
 from tfcifar.training.precision import choose_precision, gpu_capability
+from tfcifar.training.start import Start
 from tfcifar.training.swa import save_epoch_average
 from tfcifar.training.trainable import TrainableModel
 from tfcifar.training.weight_average import EpochAverage, WeightAverage
 
 
-def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False) -> dict:
+def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False, start: Start | None = None) -> dict:
     """Run all phases of `recipe`; `run_dir` receives everything, `model.keras` is the best by validation accuracy.
 
     With `data.train_on_validation` there is nothing left to choose by: `model.keras` is the last. With
@@ -38,6 +40,7 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
         resume: continue the run that `run_dir` holds, from its last whole epoch. The batches, learning rates
             and random numbers are those of an undisturbed run, so with `recipe.deterministic` on the same
             hardware the final weights are the same too.
+        start: the model to train on, in place of the one that the recipe describes.
 
     Returns:
         JSON-ready summary: best epoch, validation accuracy, seconds, share of time spent waiting for data.
@@ -45,7 +48,7 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
     Raises:
         InputError: `run_dir` is taken and `resume` is off, or it holds another recipe, or a damaged checkpoint.
     """
-    _check_run_dir(recipe, splits, run_dir, resume)
+    _check_run_dir(recipe, splits, run_dir, resume, start)
     keras.utils.clear_session(free_memory=True)  # of the seed before, where one process trains several
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
@@ -53,8 +56,11 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
     capability = gpu_capability()
     keras.mixed_precision.set_global_policy(choose_precision(recipe.mixed_precision, recipe.model.name, capability))
 
-    model = build_model(recipe.model, splits.image_shape, splits.num_classes, splits.mean, splits.std)
-    adapt_to(model, splits.train.images)
+    if start is None:
+        model = build_model(recipe.model, splits.image_shape, splits.num_classes, splits.mean, splits.std)
+        adapt_to(model, splits.train.images)
+    else:
+        model = load_model(start.model)
     groups = None
     if recipe.multi_task.groups:
         names, groups = parse_groups(recipe.multi_task.groups, splits.class_names)
@@ -79,10 +85,8 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
         )
 
     teachers = Teachers(recipe, splits) if distills else None
-    if not run_dir.recipe.exists():  # only now: what is refused above leaves no run behind
-        data = {"source": splits.source.name, "class_names": list(splits.class_names), **splits.checksums}
-        write_json(run_dir.environment, describe_environment() | {"data": data})
-        write_text(run_dir.recipe, recipe.to_json())
+    # Only now: what is refused above leaves no run behind.
+    begin_run(run_dir, recipe, splits, {} if start is None else start.provenance)
     student, targets = model, None
     if teachers is not None:
         targets = Targets(recipe, splits, run_dir.teachers)
@@ -98,7 +102,7 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
                 student, device_augment, average, integer_labels, phase.image_size, groups, epoch_average
             )
             _run_phase(recipe, phase, splits, run_dir, model, trainable, state, targets)
-    summary = _summarize(state)
+    summary = summarize(state)
     if epoch_average is not None:
         if run_dir.timing.is_file():  # the average is made; another would be a new model for evaluation
             return read_json(run_dir.timing)
@@ -107,8 +111,18 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False)
 
             set_trainable_share(model, phases[-1].trainable_share)  # also where no epoch was left to train
         summary |= save_epoch_average(epoch_average, model, splits, run_dir, recipe, summary["seconds"])
+    if start is not None:
+        summary = start.with_costs(summary, recipe, splits, model)
     write_json(run_dir.timing, summary)
     return summary
+
+
+def begin_run(run_dir: RunDir, recipe: Recipe, splits: Splits, provenance: dict) -> None:
+    """Write recipe.json and environment.json, with the entries of `provenance`, unless they are there."""
+    if not run_dir.recipe.exists():
+        data = {"source": splits.source.name, "class_names": list(splits.class_names), **splits.checksums}
+        write_json(run_dir.environment, describe_environment() | {"data": data} | provenance)
+        write_text(run_dir.recipe, recipe.to_json())
 
 
 def check_same_data(run_dir: RunDir, splits: Splits) -> None:
@@ -122,15 +136,18 @@ def check_same_data(run_dir: RunDir, splits: Splits) -> None:
             )
 
 
-def _check_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool) -> None:
+def _check_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool, start: Start | None) -> None:
     """Raises InputError where `run_dir` holds a run that is not this one, or one that is not to be resumed."""
     if run_dir.recipe.exists():
         if not resume:
             raise InputError(
                 f"run directory: {run_dir.path} already holds a run; --resume continues it, --run-dir takes another."
             )
-        if "soup" in read_json(run_dir.environment):
+        environment = read_json(run_dir.environment)
+        if "soup" in environment:
             raise InputError(f"--resume: {run_dir.path} holds a soup of runs, not a run; give another --run-dir.")
+        if "pruned" in environment and start is None:
+            raise InputError(f"--resume: {run_dir.path} holds a pruned run, which export.prune --resume continues.")
         before = dataclasses.asdict(load_json(run_dir.recipe))
         different = [name for name, value in dataclasses.asdict(recipe).items() if value != before[name]]
         if different:
@@ -207,8 +224,9 @@ def _run_phase(
     )
 
 
-def _summarize(state: RunState) -> dict:
-    validated = [row for row in state.history if not math.isnan(row["val_accuracy"])]
+def summarize(state: RunState, first_epoch: int = 1) -> dict:
+    """What timing.json says of a run; its model is the best of the epochs from `first_epoch` on."""
+    validated = [row for row in state.history if row["epoch"] >= first_epoch and not math.isnan(row["val_accuracy"])]
     best = max(validated, key=lambda row: row["val_accuracy"], default={})
     total = {key: sum(epoch[key] for epoch in state.seconds) for key in ("train", "data_wait", "all")}
     return {

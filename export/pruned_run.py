@@ -1,0 +1,154 @@
+"""A pruned run: what is left of a trained network, fine-tuned, as a run directory like any other."""
+
+import dataclasses
+import gzip
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from export.channel_graph import trace_channels
+from export.channel_pruning import prune_channels
+from export.pruning_config import PATTERNS, Pruning, fine_tuning_recipe
+from pipelines.datasets import EVAL_BATCH_SIZE
+from pipelines.errors import InputError
+from pipelines.splits import Splits
+from tfcifar.evaluation.compute import run_pflop
+from tfcifar.evaluation.openings import model_digest
+from tfcifar.evaluation.tta import predict_logits
+from tfcifar.models.complexity import count_macs
+from tfcifar.models.saved import load_model
+from tfcifar.recipe import Recipe
+from tfcifar.recipe_json import load_json
+from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
+from tfcifar.runs import open_splits
+from tfcifar.training.batch_norm_statistics import recompute_statistics
+from tfcifar.training.start import Start
+from tfcifar.training.trainer import check_same_data, train
+
+
+def prune_run(
+    source: RunDir,
+    output: RunDir,
+    pruning: Pruning,
+    epochs: int,
+    learning_rate: float | None = None,
+    resume: bool = False,
+) -> dict:
+    """Write a finished run, pruned and fine-tuned, as a run of its own, ready for evaluation.
+
+    The test split stays closed. The entry "pruned" of environment.json holds what this returns.
+
+    Args:
+        learning_rate: see `fine_tuning_recipe`.
+        resume: continue what an interruption has left in `output`, from its last whole epoch.
+
+    Returns:
+        What was done to what (`source`, `model_sha256`, `Pruning.settings`), and `reached`: `sparsity`, and
+        `describe_size` of the model `before`, `after`, and of channels also when they were `removed`.
+
+    Raises:
+        InputError: `output` is taken; other data than the source's; a layer that cannot be pruned or followed.
+    """
+    source_recipe = load_json(source.recipe)
+    recipe = fine_tuning_recipe(source_recipe, pruning, epochs, learning_rate)
+    asked = {"source": source.name, "model_sha256": model_digest(source), **pruning.settings()}
+    _check_output(output, asked, recipe, resume)
+    splits, data = open_splits(recipe.data)
+    recipe = recipe.replace(data=data)
+    check_same_data(source, splits)
+    keras.utils.set_random_seed(recipe.seed)
+    if recipe.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+    model = load_model(source.model)
+    timing = read_json(source.timing)
+    pflop = timing.get("pflop")
+    if pflop is None:
+        pflop = run_pflop(source_recipe, splits, timing["epochs"], count_macs(model))
+    channels = pruning.method == "channels"
+    start = Start(output.start if channels else source.model, {"pruned": asked}, timing["seconds"], pflop)
+    prune = _prune_channels if channels else _prune_magnitude
+    found = prune(model, recipe, splits, output, pruning, start, resume)
+    # Now, from the file: what cannot be pruned should fail at once, and `model` has changed.
+    reached = {"before": describe_size(load_model(source.model), recipe, splits), **found}
+    environment = read_json(output.environment)
+    environment["pruned"] = asked | {"reached": reached}
+    write_json(output.environment, environment)
+    return environment["pruned"]
+
+
+def _check_output(output: RunDir, asked: dict, recipe: Recipe, resume: bool) -> None:
+    """Raises InputError where `output` holds a run that is not this one, or one that is not to be resumed."""
+    if output.ensemble.is_file() or (output.recipe.is_file() and not resume):
+        raise InputError(f"--output: {output.path} already holds a run; --resume continues it, or name another folder.")
+    if not output.recipe.is_file():
+        return
+    before = read_json(output.environment).get("pruned")
+    if before is None:
+        raise InputError(f"--resume: {output.path} holds a run that is not a pruned one; name another --output.")
+    recipe_before = dataclasses.asdict(load_json(output.recipe))
+    different = [name for name, value in asked.items() if value != before.get(name)]
+    different += [
+        name for name, value in dataclasses.asdict(recipe).items() if name != "data" and value != recipe_before[name]
+    ]
+    if different:
+        raise InputError(
+            f"--resume: {output.path} was started otherwise; different: {', '.join(different)}. "
+            "Give the same options and run, or another --output."
+        )
+
+
+def _prune_channels(
+    model: keras.Model, recipe: Recipe, splits: Splits, output: RunDir, pruning: Pruning, start: Start, resume: bool
+) -> dict:
+    graph = trace_channels(model)
+    if not output.recipe.is_file():  # training writes it, and from then on goes on from this file
+        images, labels, settings = splits.train.images, splits.train.labels, pruning.settings()
+        small = prune_channels(model, graph, images, labels, pruning.sparsity, settings["score"], settings["scope"])
+        recompute_statistics(small, images)  # those of the large network have parts of what was removed
+        write_whole(output.start, lambda path: small.save(path))
+    removed = load_model(output.start)
+    sparsity = 1 - trace_channels(removed).removable / graph.removable
+    reached = {"sparsity": sparsity, "removed": describe_size(removed, recipe, splits)}
+    train(recipe, splits, output, resume, start)
+    return reached | {"after": describe_size(load_model(output.model), recipe, splits)}
+
+
+def _prune_magnitude(
+    model: keras.Model, recipe: Recipe, splits: Splits, output: RunDir, pruning: Pruning, start: Start, resume: bool
+) -> dict:
+    from export.magnitude_pruning import prunable_layers, prune_magnitude, zero_share  # TF-MOT takes seconds
+
+    names = prunable_layers(model)
+    schedule, pattern = pruning.settings()["schedule"], PATTERNS.get(pruning.pattern)
+    summary = prune_magnitude(
+        model, recipe, splits, output, pruning.sparsity, schedule, pattern, start.provenance, resume=resume
+    )
+    pruned = load_model(output.model)
+    reached = {"sparsity": zero_share(pruned, names), "layers": names, "after": describe_size(pruned, recipe, splits)}
+    # History has what the float32 clone reached; this is the model's own, in its own dtypes.
+    summary["val_accuracy"] = reached["after"]["validation_accuracy"]
+    write_json(output.timing, start.with_costs(summary, recipe, splits, model))
+    return reached
+
+
+def describe_size(model: keras.Model, recipe: Recipe, splits: Splits) -> dict:
+    """JSON-ready: `parameters`, `nonzero`, `macs`, `bytes` and `gzip_bytes` of the weights, `validation_accuracy`.
+
+    The accuracy is None where the recipe trains on the validation images.
+    """
+    weights = [np.asarray(weight) for weight in model.weights]
+    content = b"".join(weight.tobytes() for weight in weights)
+    accuracy = None
+    if not recipe.data.train_on_validation:
+        logits = predict_logits(model, splits.validation.images, "none", EVAL_BATCH_SIZE)
+        accuracy = float((logits.argmax(-1) == splits.validation.labels).mean())
+    return {
+        "parameters": model.count_params(),
+        "nonzero": int(sum(np.count_nonzero(weight) for weight in weights)),
+        "macs": count_macs(model),
+        "bytes": len(content),
+        "gzip_bytes": len(gzip.compress(content, mtime=0)),
+        "validation_accuracy": accuracy,
+    }

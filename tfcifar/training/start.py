@@ -1,0 +1,32 @@
+"""Where a run begins that does not begin with a new model, for example from a pruned one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from pipelines.splits import Splits
+from tfcifar.evaluation.compute import run_pflop
+from tfcifar.models.complexity import count_macs
+from tfcifar.models.multi_task import classifier_of
+from tfcifar.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Start:
+    """A trained model, whose weights and widths take the place of those that a recipe describes.
+
+    model: a .keras file.
+    provenance: JSON-ready entries of environment.json: what has been done to what.
+    seconds, pflop: of the training behind it.
+    """
+
+    model: Path
+    provenance: dict
+    seconds: float
+    pflop: float
+
+    def with_costs(self, summary: dict, recipe: Recipe, splits: Splits, model: keras.Model) -> dict:
+        """The `summary` of a run that began here, with the costs of all training: behind it and its own."""
+        own = run_pflop(recipe, splits, summary["epochs"], count_macs(classifier_of(model)))
+        return summary | {"seconds": round(self.seconds + summary["seconds"], 1), "pflop": self.pflop + own}
