@@ -1,10 +1,9 @@
 """Latency, throughput, memory and size of exported models on the runtimes that they are for, next to each other."""
 
 import argparse
-import os
-import time
 from pathlib import Path
 
+from export.benchmark_run import BATCHES, ROUNDS, SECONDS, cores, default_threads
 from pipelines.errors import InputError
 from tfcifar.cli import make_parser, run
 
@@ -21,11 +20,12 @@ card beside each file; none is measured here."""
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser("export.benchmark", __doc__, EPILOG)
     parser.add_argument("artifact", nargs="+", metavar="ARTIFACT", help="a .tflite, .onnx or .keras file")
-    parser.add_argument("--threads", type=int, nargs="+", default=[each for each in (1, 2) if each <= cores()],
+    parser.add_argument("--threads", type=int, nargs="+", default=default_threads(),
                         metavar="N", help="default: 1 2")  # fmt: skip
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 32], metavar="N", help="default: 1 32")
-    parser.add_argument("--rounds", type=int, default=10, help="over all configurations (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=0.5, metavar="S",
+    parser.add_argument("--batch", type=int, nargs="+", default=list(BATCHES), metavar="N",
+                        help="default: 1 32")  # fmt: skip
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="over all configurations (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, metavar="S",
                         help="of a measurement: each configuration has one a round (default %(default)s)")  # fmt: skip
     parser.add_argument("--per-op", action="store_true", help="also where the time goes: operations and their shares")
     parser.add_argument("--output", type=Path, default=Path("runs/benchmark"), metavar="FOLDER",
@@ -46,37 +46,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    from export.benchmark_artifacts import describe, describe_machine, name_apart
-    from export.benchmark_measure import measure
-    from export.benchmark_report import record_latency, write_report
-    from export.op_profile import profile
-    from tfcifar.run_dir import write_json
+    from export.benchmark_report import record_latency
+    from export.benchmark_run import benchmark_files
 
-    artifacts = [describe(file) for file in args.artifact]
-    started = time.perf_counter()
-    found = measure(args.artifact, args.threads, args.batch, args.rounds, args.seconds)
-    for artifact in artifacts:
-        artifact["precision"] = found["loaded"][artifact["file"]]["precision"] or artifact["precision"]
-    results = {
-        "environment": describe_machine(),
-        "threads": args.threads,
-        "batch": args.batch,
-        "rounds": args.rounds,
-        "seconds_of_a_measurement": args.seconds,
-        "artifacts": name_apart(artifacts),
-        "measurements": found["measurements"],
-        "failed": found["failed"],
-        "operations": {file: profile(file) for file in args.artifact} if args.per_op else {},
-        "seconds": round(time.perf_counter() - started, 1),
-    }
-    write_json(args.output / "benchmark.json", results)
-    print(write_report(args.output))
+    settings = (args.threads, args.batch, args.rounds, args.seconds, args.per_op)
+    print(benchmark_files(args.artifact, args.output, *settings))
     print(f"report: {args.output / 'benchmark.html'}, benchmark.md, benchmark.json")
     if args.record:
         record_latency(args.output)

@@ -22,7 +22,14 @@ def test_the_test_split_is_opened_on_the_record_alone_and_by_what_judges_a_run()
         path.name for path in SOURCES if "def load_test" in path.read_text()
     }
     judges = {path.name for path in SOURCES if re.search(r"\bopen_test_on_record\(", path.read_text())}
-    assert judges == {"openings.py", "evaluate_run.py", "judge_runs.py", "measure_run.py", "duplicate_search.py"}
+    assert judges == {
+        "openings.py",
+        "evaluate_run.py",
+        "judge_runs.py",
+        "measure_run.py",
+        "duplicate_search.py",
+        "verify.py",
+    }
 
 
 def test_nothing_unpickles_but_the_reader_of_official_batches():

@@ -34,6 +34,7 @@ class RunDir:
         self.robustness = self.path / "robustness"
         self.uncertainty = self.path / "uncertainty"
         self.data_quality = self.path / "data_quality"
+        self.exports = self.path / "export"
         self.ensemble = self.path / "ensemble.json"
         self.calibration = self.path / "calibration.json"
         self.tta = self.path / "tta.csv"

@@ -1,0 +1,63 @@
+"""A benchmark from its files to its report, with the settings that it has unless told otherwise."""
+
+import os
+import time
+from pathlib import Path
+
+from tfcifar.run_dir import write_json
+
+BATCHES = (1, 32)
+ROUNDS = 10
+SECONDS = 0.5  # of a measurement
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def default_threads() -> list[int]:
+    return [each for each in (1, 2) if each <= cores()]
+
+
+def benchmark_files(
+    files: list[str],
+    output: Path,
+    threads: list[int] | None = None,
+    batch: list[int] | None = None,
+    rounds: int = ROUNDS,
+    seconds: float = SECONDS,
+    per_op: bool = False,
+) -> str:
+    """Write benchmark.json, .md, .html and figures into `output`; return the tables.
+
+    Args:
+        files: exported models, see `export.runtimes`.
+        threads, batch: sizes to measure; None: the default ones.
+        rounds, seconds: see `measure`.
+        per_op: also profile the operations.
+    """
+    from export.benchmark_artifacts import describe, describe_machine, name_apart
+    from export.benchmark_measure import measure
+    from export.benchmark_report import write_report
+    from export.op_profile import profile
+
+    threads, batch = threads or default_threads(), batch or list(BATCHES)
+    artifacts = [describe(file) for file in files]
+    started = time.perf_counter()
+    found = measure(files, threads, batch, rounds, seconds)
+    for artifact in artifacts:
+        artifact["precision"] = found["loaded"][artifact["file"]]["precision"] or artifact["precision"]
+    results = {
+        "environment": describe_machine(),
+        "threads": threads,
+        "batch": batch,
+        "rounds": rounds,
+        "seconds_of_a_measurement": seconds,
+        "artifacts": name_apart(artifacts),
+        "measurements": found["measurements"],
+        "failed": found["failed"],
+        "operations": {file: profile(file) for file in files} if per_op else {},
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    write_json(output / "benchmark.json", results)
+    return write_report(output)

@@ -1,0 +1,46 @@
+"""From a trained run to files that ship: every format, verified, with cards, error by layer, latency; one summary."""
+
+import argparse
+from pathlib import Path
+
+from export.card import FORMATS
+from tfcifar.cli import make_parser, run, start_tensorflow
+from tfcifar.run_dir import RunDir
+
+EPILOG = """examples:
+  python -m export.compress runs/level_5-cpu-seed0
+  python -m export.compress runs/level_5-cpu-seed0 --formats tflite_float32 tflite_int8 --no-benchmark
+  python -m export.prune runs/level_5-cpu-seed0 --method channels --sparsity 0.4 --epochs 20 --output runs/narrow
+  python -m export.compress runs/narrow
+
+Files and their cards go to RUN_DIR/export/. INT8 takes its ranges from training images. Each file is judged on the
+validation and the test split; that the test split was opened is recorded in the run."""
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = make_parser("export.compress", __doc__, EPILOG)
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="made by tfcifar.train or export.prune")
+    parser.add_argument("--name", metavar="NAME", help="of the files; default: that of the run directory")
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS), metavar="FORMAT",
+                        help=f"default: all of {', '.join(FORMATS)}")  # fmt: skip
+    parser.add_argument("--images", type=int, default=500, metavar="N",
+                        help="training images for the ranges of INT8 (default %(default)s)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="by which they are drawn (default 0)")
+    parser.add_argument("--no-test", action="store_true", help="leave the test split closed")
+    parser.add_argument("--no-benchmark", action="store_true", help="measure no latency")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    run_dir = RunDir.existing(args.run_dir)
+    start_tensorflow()
+    from export.compress_run import compress_run
+
+    name = args.name or run_dir.name
+    print(compress_run(run_dir, name, args.formats, args.images, args.seed, not args.no_test, not args.no_benchmark))
+    print(f"summary: {run_dir.exports / 'compress.html'}, compress.md")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,95 @@
+"""From a trained run to its exported files, by the real command."""
+
+import csv
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from export.card import FORMATS, read_card
+from export.runtimes import open_artifact
+from pipelines.errors import InputError
+from tests.integration.commands import SMOKE, run
+from tfcifar.evaluation.metrics import softmax
+
+
+@pytest.fixture(scope="module")
+def compressed(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("runs") / "smoke"
+    run(*SMOKE, "--run-dir", run_dir)
+    stdout = run("export.compress", run_dir, "--images", 50, "--no-benchmark").stdout
+    return run_dir, stdout
+
+
+def card_of(run_dir, form: str) -> dict:
+    return read_card(run_dir / "export" / f"smoke{FORMATS[form]}")
+
+
+def test_every_format_has_a_file_and_a_card_that_says_what_it_is(compressed):
+    run_dir, stdout = compressed
+    for form, ending in FORMATS.items():
+        path, card = run_dir / "export" / f"smoke{ending}", card_of(run_dir, form)
+        assert card["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert card["bytes"] == path.stat().st_size
+        assert card["input"] == {
+            "dtype": "uint8",
+            "shape": [None, 32, 32, 3],
+            "layout": "NHWC",
+            "channels": "RGB, 0..255",
+        }
+        assert path.name in stdout
+    assert card_of(run_dir, "tflite_int8")["bytes"] < card_of(run_dir, "tflite_float32")["bytes"]
+    assert not [path for path in (run_dir / "export").iterdir() if path.name.startswith(".")]
+
+
+def test_accuracies_on_the_cards_are_those_of_the_files_themselves(compressed):
+    run_dir, _ = compressed
+    with np.load(run_dir / "predictions.npz") as predictions:
+        labels, expected = predictions["test_labels"], predictions["test_logits"].argmax(-1)
+    same, integer = card_of(run_dir, "keras"), card_of(run_dir, "tflite_int8")
+    assert same["metrics"]["test"]["accuracy"] == np.mean(expected == labels)
+    assert same["flips"]["broken"] == same["flips"]["mended"] == 0
+    difference = integer["metrics"]["test"]["accuracy"] - same["metrics"]["test"]["accuracy"]
+    flips = integer["flips"]
+    assert difference == pytest.approx((flips["mended"] - flips["broken"]) / len(labels))
+    assert integer["parity"]["test"]["agreement"] > 0.9
+
+
+def test_the_temperature_on_the_card_calibrates_the_validation_split(compressed):
+    run_dir, _ = compressed
+    card = card_of(run_dir, "tflite_int8")
+    assert card["calibration"]["fitted_on"] == "validation"
+    test = card["metrics"]["test"]
+    assert set(test["calibrated"]) == {"nll", "ece"}
+    runtime = open_artifact(run_dir / "export" / "smoke.int8.tflite")
+    logits = runtime(np.zeros((1, 32, 32, 3), np.uint8)) / card["calibration"]["temperature"]
+    assert softmax(logits).sum() == pytest.approx(1)
+
+
+def test_the_summary_says_where_int8_errs_and_the_opening_is_on_record(compressed):
+    run_dir, stdout = compressed
+    rows = list(csv.DictReader((run_dir / "export" / "quantization.csv").open()))
+    assert rows[-1]["layer"] == "logits"
+    assert "| logits |" in stdout
+    openings = [json.loads(line) for line in (run_dir / "test_openings.jsonl").read_text().splitlines()]
+    assert [each["purpose"] for each in openings] == ["evaluation", "export"]
+    page = (run_dir / "export" / "compress.html").read_text()
+    assert "<table>" in page
+    record = json.loads((run_dir / "export" / "compress.json").read_text())
+    assert record["representative_images"] == {"split": "train", "count": 50, "seed": 0}
+
+
+def test_a_file_that_is_not_the_one_of_its_card_is_refused(compressed, tmp_path):
+    run_dir, _ = compressed
+    for name in ("smoke.int8.tflite", "smoke.int8.tflite.json"):
+        (tmp_path / name).write_bytes((run_dir / "export" / name).read_bytes())
+    path = tmp_path / "smoke.int8.tflite"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(InputError, match="the file has changed since its card"):
+        read_card(path)
+
+
+def test_an_unknown_format_and_no_run_are_refused(compressed, tmp_path):
+    run("export.compress", compressed[0], "--formats", "coreml", expect=2)
+    assert "expected one made by tfcifar.train" in run("export.compress", tmp_path, expect=2).stderr
