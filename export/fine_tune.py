@@ -32,6 +32,7 @@ def fine_tune(
     provenance: dict | None = None,
     loss: tf_keras.losses.Loss | None = None,
     resume: bool = False,
+    relabel: Callable | None = None,
 ) -> dict:
     """Train all epochs of `recipe`; `run_dir` receives recipe.json, environment.json, history.csv and checkpoints.
 
@@ -46,6 +47,7 @@ def fine_tune(
         provenance: entries of environment.json, see `tfcifar.training.start.Start`.
         loss: of one-hot labels and logits; None: cross-entropy.
         resume: continue from the last whole epoch, exactly as if nothing had happened.
+        relabel: (images, one-hot labels) of a training batch -> the labels to learn; None: as they are.
 
     Returns:
         What `tfcifar.training.trainer.summarize` says of it.
@@ -78,7 +80,7 @@ def fine_tune(
     for epoch in range(state.epoch, recipe.epochs):
         started = time.perf_counter()
         learning_rate = float(schedule(optimizer.iterations))
-        logs, waited = _train_epoch(clone, batches, steps, f"epoch {epoch + 1}/{recipe.epochs}")
+        logs, waited = _train_epoch(clone, batches, steps, f"epoch {epoch + 1}/{recipe.epochs}", relabel)
         trained = time.perf_counter()
         called.on_epoch_end(epoch)
         validation = {"loss": math.nan, "accuracy": math.nan}
@@ -129,7 +131,9 @@ def _random_states(model: tf_keras.Model) -> list:
     return [generator.state for generator in generators if generator is not None]
 
 
-def _train_epoch(clone: tf_keras.Model, batches: Iterator, steps: int, description: str) -> tuple[dict, float]:
+def _train_epoch(
+    clone: tf_keras.Model, batches: Iterator, steps: int, description: str, relabel: Callable | None
+) -> tuple[dict, float]:
     """Mean loss and accuracy of an epoch's steps, and the seconds that it waited for data."""
     waited = 0.0
     clone.reset_metrics()
@@ -137,6 +141,8 @@ def _train_epoch(clone: tf_keras.Model, batches: Iterator, steps: int, descripti
         started = time.perf_counter()
         images, labels = next(batches)
         waited += time.perf_counter() - started
+        if relabel is not None:
+            labels = relabel(images, labels)
         logs = clone.train_on_batch(images, labels, reset_metrics=False, return_dict=True)
     return logs, waited
 

@@ -27,7 +27,8 @@ def fold(model: keras.Model) -> keras.Model:
     """A functional model with the same outputs to rounding, float32, for inference only.
 
     Folded into a convolution or dense layer are a BatchNorm behind it, also one behind max-pooling where its scale is
-    nowhere negative; and a Rescaling before it, where no padding adds zeros that it would have to shift. Dropout goes.
+    nowhere negative; a ReLU behind it; and a Rescaling before it, where no padding adds zeros that it would have to
+    shift. Dropout goes.
     Models inside the model stay as they are.
     """
     graph = _Graph(model)
@@ -35,9 +36,10 @@ def fold(model: keras.Model) -> keras.Model:
     folded = set()
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
-            target = graph.kernel_before(layer)
+            scale, offset = _scale_and_offset(layer)
+            target = graph.kernel_before(layer, folded, rising=bool((scale >= 0).all()))
             if target is not None:
-                _fold_after(kernels.setdefault(target.name, _kernel_of(target)), target, *_scale_and_offset(layer))
+                _fold_after(kernels.setdefault(target.name, _kernel_of(target)), target, scale, offset)
                 folded.add(layer.name)
         if isinstance(layer, layers.Rescaling):
             target = graph.kernel_after(layer)
@@ -45,10 +47,20 @@ def fold(model: keras.Model) -> keras.Model:
                 _fold_before(kernels.setdefault(target.name, _kernel_of(target)), layer)
                 folded.add(layer.name)
 
+    rectified = set()
+    for layer in model.layers:
+        if isinstance(layer, layers.ReLU) and _is_plain(layer):
+            target = graph.kernel_before(layer, folded, rising=True)
+            if target is not None:
+                rectified.add(target.name)
+                folded.add(layer.name)
+
     def clone(layer):
         config = layer.get_config() | {"dtype": "float32"}
         if layer.name in kernels:
             config["use_bias"] = True
+        if layer.name in rectified:
+            config["activation"] = "relu"
         return layer if isinstance(layer, keras.Model) else type(layer).from_config(config)
 
     def call(layer, *arguments, **named):
@@ -79,14 +91,20 @@ class _Graph:
         for tensor in model.outputs:
             self.after[tensor._keras_history.operation.name].append(None)  # the caller takes it
 
-    def kernel_before(self, norm):
-        """The layer that a BatchNorm can be folded into, or None."""
-        scale, _ = _scale_and_offset(norm)
-        (layer,) = self.before[norm.name] if len(self.before[norm.name]) == 1 else (None,)
-        while isinstance(layer, layers.MaxPooling2D) and (scale >= 0).all() and self._is_only_step(layer):
-            (layer,) = self.before[layer.name]
-        linear = isinstance(layer, WITH_KERNEL) and layer.activation is keras.activations.linear
-        return layer if linear and self._is_only_step(layer) else None
+    def kernel_before(self, layer, folded: set[str], rising: bool):
+        """The layer that `layer` can be folded into, over others that are, or None.
+
+        rising: larger values stay larger, so that it may as well come before max-pooling as behind it.
+        """
+        before = self.before[layer.name]
+        while len(before) == 1 and self._is_only_step(before[0]):
+            (layer,) = before
+            if isinstance(layer, WITH_KERNEL):
+                return layer if layer.activation is keras.activations.linear else None
+            if layer.name not in folded and not (rising and isinstance(layer, layers.MaxPooling2D)):
+                return None
+            before = self.before[layer.name]
+        return None
 
     def kernel_after(self, rescaling):
         """The layer that a Rescaling can be folded into, or None."""
@@ -106,6 +124,10 @@ class _Graph:
     def _is_only_step(self, layer) -> bool:
         """Called once, with one input, and its output goes to one place."""
         return len(self.before[layer.name]) == 1 and len(self.after[layer.name]) == 1
+
+
+def _is_plain(relu: layers.ReLU) -> bool:
+    return relu.max_value is None and not relu.negative_slope and not relu.threshold
 
 
 def _kernel_of(layer) -> Kernel:

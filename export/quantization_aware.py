@@ -50,6 +50,16 @@ def quantization_aware(model: keras.Model, images: np.ndarray, keep_zeros: bool 
     return quantized
 
 
+def trained_weights(quantized: tf_keras.Model, folded: keras.Model) -> None:
+    """Give the folded model the weights that its quantization-aware counterpart has come to."""
+    for wrapper in [each for each in quantized.layers if hasattr(each, "layer")]:
+        name = wrapper.layer.name
+        # Not the wrapper's own: ranges and steps. The layer itself has its rounded kernel in place of the kernel.
+        weights = [weight.numpy() for weight in wrapper.weights if weight.name.startswith(f"{name}/")]
+        if weights:
+            folded.get_layer(name).set_weights(weights)
+
+
 def _annotate(layer: layers.Layer) -> layers.Layer:
     if isinstance(layer, layers.InputLayer):
         return layer

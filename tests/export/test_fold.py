@@ -66,3 +66,19 @@ def test_depthwise_and_dense_layers_take_batch_norm_too():
     assert count(folded, layers.BatchNormalization) == 0
     expected, received = (each.predict(images(model), verbose=0) for each in (model, folded))
     np.testing.assert_allclose(received, expected, atol=1e-4 * np.ptp(expected))
+
+
+def test_relu_goes_into_the_convolution_before_it_over_norm_and_pooling_alone():
+    inputs = keras.Input((6, 6, 3))
+    x = layers.Conv2D(4, 3, name="first")(inputs)
+    x = layers.ReLU()(layers.BatchNormalization(scale=False)(layers.MaxPooling2D()(x)))
+    x = shared = layers.Conv2D(4, 1, name="second")(x)
+    x = layers.Add()([layers.ReLU()(x), shared])  # which is needed as it is, too
+    x = layers.ReLU(max_value=6.0)(layers.Conv2D(4, 1, name="third")(x))
+    model = randomized(keras.Model(inputs, x))
+    folded = fold(model)
+    activations = {name: folded.get_layer(name).activation.__name__ for name in ("first", "second", "third")}
+    assert activations == {"first": "relu", "second": "linear", "third": "linear"}
+    assert count(folded, layers.ReLU) == 2
+    expected, received = (each.predict(images(model), verbose=0) for each in (model, folded))
+    np.testing.assert_allclose(received, expected, atol=1e-4 * np.ptp(expected))

@@ -1,0 +1,121 @@
+"""A run fine-tuned as it will compute in INT8, as a run directory like any other, with its .tflite file."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from export.calibration_data import representative_images
+from export.card import FORMATS
+from export.fine_tune import fine_tune
+from export.fold import fold
+from export.quantization_aware import quantization_aware, trained_weights
+from export.tflite import convert_to_int8
+from pipelines.datasets import EVAL_BATCH_SIZE
+from pipelines.errors import InputError
+from pipelines.splits import Splits
+from tfcifar.environment import record_command
+from tfcifar.evaluation.compute import run_pflop
+from tfcifar.evaluation.openings import model_digest
+from tfcifar.models.complexity import count_macs
+from tfcifar.models.saved import load_model
+from tfcifar.recipe import Distill, MultiTask, Optimizer, Recipe, Schedule, SmallImages, Transfer
+from tfcifar.recipe_json import load_json
+from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
+from tfcifar.runs import open_splits
+from tfcifar.training.start import Start
+from tfcifar.training.trainer import begin_run, check_same_data
+
+
+def quantize_run(
+    source: RunDir, output: RunDir, epochs: int, learning_rate: float, keep_zeros: bool = False, resume: bool = False
+) -> dict:
+    """Write a finished run, fine-tuned for INT8, as a run of its own; its INT8 file goes to export/NAME.int8.tflite.
+
+    model.keras holds the folded network with the fine-tuned weights, in float32; the .tflite file also the ranges of
+    activations that were learned with them. The test split stays closed.
+
+    Args:
+        learning_rate: of Adam, at the start of a half cosine to zero.
+        keep_zeros: see `quantization_aware`.
+        resume: continue what an interruption has left in `output`, from its last whole epoch.
+
+    Returns:
+        The entry "quantized" of environment.json: `source`, `model_sha256`, the arguments, and the accuracies
+        `validation_before` fine-tuning and `validation` after it, both computed in 8 bits; None where the run trains
+        on the validation images.
+
+    Raises:
+        InputError: `output` is taken; other data than the source's; a layer that cannot be quantized.
+    """
+    recipe = quantization_recipe(load_json(source.recipe), epochs, learning_rate)
+    asked = {"source": source.name, "model_sha256": model_digest(source), "keep_zeros": keep_zeros}
+    _check_output(output, asked, recipe, resume)
+    splits, data = open_splits(recipe.data)
+    recipe = recipe.replace(data=data)
+    check_same_data(source, splits)
+    keras.utils.set_random_seed(recipe.seed)
+
+    model = load_model(source.model)
+    representative = representative_images(splits, min(500, len(splits.train)))
+    clone = quantization_aware(model, representative, keep_zeros)
+    before = _accuracy(clone, splits, recipe)
+    folded = fold(model)
+    begin_run(output, recipe, splits, {"quantized": asked})
+
+    def save() -> None:
+        content = convert_to_int8(clone, representative)
+        path = output.exports / f"{output.name}{FORMATS['tflite_int8']}"
+        write_whole(path, lambda temporary: temporary.write_bytes(content))
+        trained_weights(clone, folded)
+        write_whole(output.model, lambda path: folded.save(path))
+
+    said = tf.function(lambda images: tf.nn.softmax(tf.cast(model(images, training=False), tf.float32)))
+    summary = fine_tune(clone, recipe, splits, output, save, resume=resume, relabel=lambda images, labels: said(images))
+    timing = read_json(source.timing)
+    pflop = timing.get("pflop") or run_pflop(load_json(source.recipe), splits, timing["epochs"], count_macs(model))
+    start = Start(source.model, {}, timing["seconds"], pflop)
+    write_json(output.timing, start.with_costs(summary, recipe, splits, folded))
+    environment = read_json(output.environment)
+    after = summary["val_accuracy"]
+    environment["quantized"] = asked | {"validation_before": before, "validation": after}
+    write_json(output.environment, environment)
+    record_command(output.path)
+    return environment["quantized"]
+
+
+def quantization_recipe(recipe: Recipe, epochs: int, learning_rate: float) -> Recipe:
+    """How a run of `recipe` is fine-tuned: its data, augmentation and batches, Adam, all weights at once.
+
+    What is learned is what the float network says of each image, so that labels, teachers and groups have no part.
+    """
+    return recipe.replace(
+        name=f"{recipe.name}-int8",
+        epochs=epochs,
+        optimizer=Optimizer("adam", learning_rate=learning_rate),
+        schedule=Schedule("cosine"),
+        transfer=Transfer(),
+        small_images=SmallImages(),
+        multi_task=MultiTask(),
+        distill=Distill(),
+        early_stopping_patience=None,
+    )
+
+
+def _check_output(output: RunDir, asked: dict, recipe: Recipe, resume: bool) -> None:
+    """Raises InputError where `output` holds a run that is not this one, or one that is not to be resumed."""
+    if not output.recipe.is_file():
+        return
+    if not resume:
+        raise InputError(f"--output: {output.path} already holds a run; --resume continues it, or name another folder.")
+    before = read_json(output.environment).get("quantized", {})
+    same = all(before.get(name) == value for name, value in asked.items())
+    if not same or load_json(output.recipe).replace(data=recipe.data) != recipe:
+        raise InputError(f"--resume: {output.path} was started otherwise; give the same options, or another --output.")
+
+
+def _accuracy(clone, splits: Splits, recipe: Recipe) -> float | None:
+    if recipe.data.train_on_validation:
+        return None
+    images = splits.validation.images.astype(np.float32)
+    predicted = clone.predict(images, batch_size=EVAL_BATCH_SIZE, verbose=0).argmax(-1)
+    return float(np.mean(predicted == splits.validation.labels))

@@ -1,0 +1,76 @@
+"""Quantization-aware training: what is rounded, that it starts near the float model, and the command."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from export.fold import fold
+from export.quantization_aware import quantization_aware, trained_weights
+from export.runtimes import open_artifact
+from export.tflite import convert_to_int8
+from tests.export.models import build, images
+from tests.integration.commands import SMOKE, error_lines, run
+from tfcifar.models.saved import load_model
+
+
+@pytest.mark.parametrize("name", ["fast_cnn", "residual_cnn"])
+def test_it_starts_where_the_float_model_is_and_rounds_every_kernel(name):
+    model = build(name)
+    pictures = images(model, 60)
+    quantized = quantization_aware(model, pictures.astype(np.uint8))
+    expected, received = (each.predict(pictures, verbose=0) for each in (model, quantized))
+    assert np.abs(received - expected).max() <= 0.1 * np.ptp(expected)
+    kernels = {weight.name for weight in quantized.weights if weight.name.endswith("kernel:0")}
+    rounded = {weight.name for weight in quantized.weights if weight.name.endswith("kernel_min:0")}
+    assert len(rounded) == len(kernels)
+
+
+def test_the_file_says_what_the_trained_network_says(tmp_path):
+    model = build("fast_cnn")
+    pictures = images(model, 60)
+    quantized = quantization_aware(model, pictures.astype(np.uint8))
+    quantized.compile("sgd", "mse")
+    quantized.fit(pictures, np.zeros((60, 5)), epochs=1, verbose=0)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(convert_to_int8(quantized, pictures[:4].astype(np.uint8)))
+    expected = quantized.predict(pictures, verbose=0)
+    received = open_artifact(path)(pictures.astype(np.uint8))
+    assert np.abs(received - expected).max() <= 0.05 * np.ptp(expected)
+
+
+def test_zeros_stay_where_they_are_kept(tmp_path):
+    model = build("residual_cnn")
+    kernel = model.get_layer("stage1_block_1_conv").kernel
+    kernel.assign(kernel * (np.random.default_rng(0).random(kernel.shape) < 0.5))
+    pictures = images(model, 40)
+    for keep, check in ((True, np.testing.assert_array_equal), (False, np.testing.assert_array_less)):
+        quantized = quantization_aware(model, pictures.astype(np.uint8), keep_zeros=keep)
+        quantized.compile("sgd", "mse")
+        quantized.fit(pictures, np.ones((40, 5)), epochs=2, verbose=0)
+        folded = fold(model)
+        trained_weights(quantized, folded)
+        zeros = np.mean(np.asarray(folded.get_layer("stage1_block_1_conv").kernel) == 0)
+        check(zeros, np.mean(np.asarray(kernel) == 0))
+
+
+def test_the_command_makes_a_run_with_its_int8_file_and_resumes(tmp_path):
+    source, output = tmp_path / "smoke", tmp_path / "smoke-int8"
+    run(*SMOKE, "--run-dir", source, "--no-evaluate")
+    asked = ("export.quantize", source, "--epochs", 2, "--output", output)
+    stdout = run(*asked).stdout
+    rows = list(csv.DictReader((output / "history.csv").open()))
+    found = json.loads((output / "environment.json").read_text())["quantized"]
+    assert found["validation"] == pytest.approx(max(float(row["val_accuracy"]) for row in rows))
+    assert f"{found['validation']:.2%}, before fine-tuning {found['validation_before']:.2%}" in stdout
+    runtime = open_artifact(output / "export" / "smoke-int8.int8.tflite")
+    model = load_model(output / "model.keras")
+    assert not [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    pictures = images(model, 20)
+    same = runtime(pictures.astype(np.uint8)).argmax(-1) == model.predict(pictures, verbose=0).argmax(-1)
+    assert same.mean() >= 0.8
+    assert "already holds a run" in error_lines(run(*asked, expect=2))[0]
+    assert "was started otherwise" in error_lines(run(*asked, "--keep-zeros", "--resume", expect=2))[0]
+    assert run(*asked, "--resume").stdout.splitlines()[-2:] == stdout.splitlines()[-2:]
