@@ -119,6 +119,8 @@ def exchange(server, data: bytes) -> bytes:
         b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /static/..%2f..%2fapp.py HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /static/%00 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /static/docs.css%2f HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /v2/models/%2e%2e%2fsmall HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /v2/models/\xff\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\nabc",

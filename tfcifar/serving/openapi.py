@@ -75,6 +75,7 @@ INFER["requestBody"]["content"]["application/octet-stream"] = {
 PREDICT = _json_body(
     {
         "type": "object",
+        "oneOf": [{"required": ["instances"]}, {"required": ["inputs"]}],
         "properties": {
             "signature_name": {"const": "serving_default"},
             "instances": {"type": "array", "minItems": 1, "items": IMAGE},

@@ -43,17 +43,6 @@ def make_router(registry: Registry, settings: Settings, decoders: Executor) -> A
             images.append(image)
         return np.concatenate(images)
 
-    @router.get("/{name}", summary="Versions of a model and their states")
-    @router.get("/{name}/versions/{version}", summary="State of a version")
-    async def status(name: str, version: str | None = None) -> dict:
-        models = registry.versions(name) if version is None else [registry.get(name, version)]
-        return {"model_version_status": [_status(model) for model in reversed(models)]}
-
-    @router.get("/{name}/metadata", summary="Signature of a model")
-    @router.get("/{name}/versions/{version}/metadata", summary="Signature of a version")
-    async def metadata(name: str, version: str | None = None) -> dict:
-        return _metadata(registry.get(name, version))
-
     @router.post("/{name}:predict", summary="Logits of images", openapi_extra=openapi.PREDICT)
     @router.post("/{name}/versions/{version}:predict", summary="Logits of images, by a version",
                  openapi_extra=openapi.PREDICT)  # fmt: skip
@@ -82,6 +71,17 @@ def make_router(registry: Registry, settings: Settings, decoders: Executor) -> A
         model = registry.get(name, version)
         probabilities = model.probabilities(await model.logits(await read_images(content["examples"], model)))
         return {"result": [_labelled(row, model.class_names) for row in probabilities]}
+
+    @router.get("/{name}", summary="Versions of a model and their states")
+    @router.get("/{name}/versions/{version}", summary="State of a version")
+    async def status(name: str, version: str | None = None) -> dict:
+        models = registry.versions(name) if version is None else [registry.get(name, version)]
+        return {"model_version_status": [_status(model) for model in reversed(models)]}
+
+    @router.get("/{name}/metadata", summary="Signature of a model")
+    @router.get("/{name}/versions/{version}/metadata", summary="Signature of a version")
+    async def metadata(name: str, version: str | None = None) -> dict:
+        return _metadata(registry.get(name, version))
 
     return router
 

@@ -78,8 +78,8 @@ def test_an_image_with_bytes_changed_or_cut_off(client, kind, data):
     check(client.post("/predict", files={"image": ("x.png", bytes(content))}))
 
 
-PARTS = ["v1", "v2", "models", "colours", "versions", "1", "infer", "colours:predict", "static", "..", ".", "", "%2e%2e",
-         "%2f", "%00", "%0d%0a", "é", "a" * 300]  # fmt: skip
+PARTS = ["v1", "v2", "models", "colours", "versions", "1", "infer", "colours:predict", "static", "..", ".", ""]
+PARTS += ["%2e%2e", "%2f", "%00", "%0d%0a", "é", "a" * 300]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "HEAD"])
