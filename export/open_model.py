@@ -6,7 +6,7 @@ from export.card import card_path, read_card
 from export.runtimes import open_artifact
 from pipelines.errors import InputError
 from tfcifar.run_dir import RunDir, read_json
-from tfcifar.serving.served import Opened
+from tfcifar.serving.opened import Opened
 
 
 def open_model(path: Path, threads: int = 1) -> Opened:

@@ -1,5 +1,6 @@
 """Models of a few hundred bytes that do not have to be trained."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -50,5 +51,6 @@ def write_int8_tflite(path: Path, image_shape=(32, 32, 3), num_classes=10, seed=
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = tf.uint8
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(converter.convert())
+    with warnings.catch_warnings(action="ignore"):  # of statistics that representative images give
+        path.write_bytes(converter.convert())
     return path

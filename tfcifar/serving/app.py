@@ -18,8 +18,8 @@ from tfcifar.serving.docs_page import docs_page
 from tfcifar.serving.errors import RequestError
 from tfcifar.serving.gate import Gate, error_body
 from tfcifar.serving.metrics import Metrics
+from tfcifar.serving.opened import Loader
 from tfcifar.serving.registry import Registry
-from tfcifar.serving.served import Loader
 from tfcifar.serving.settings import Settings
 
 STATIC = Path(__file__).with_name("static")

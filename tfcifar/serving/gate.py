@@ -22,6 +22,7 @@ SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 # What a probe or a browser asks before it has a key. Nothing in it tells of the models.
 OPEN_PATHS = ("/", "/docs", "/openapi.json", "/v2/health/live", "/v2/health/ready")
 OPEN_FOLDER = "/static/"
+GONE = 499  # for the log and the metrics, as nginx has it: the client left before there was an answer
 BODIES = 8  # times max_body: bytes of bodies that one process may hold
 
 
@@ -131,6 +132,8 @@ class Body:
 
     async def receive(self) -> Message:
         message = await self.source()
+        if message["type"] == "http.disconnect" and not self.complete:
+            raise RequestError(GONE, "the client was gone before its body was complete.")
         if message["type"] == "http.request":
             self.received += len(message.get("body", b""))
             if self.received > self.limit:
@@ -169,7 +172,7 @@ class Answer:
 
     def __init__(self, send: Send, request_id: str):
         self.source, self.request_id = send, request_id
-        self.status = 499  # as nginx has it: the client was gone before there was an answer
+        self.status = GONE  # unless there will be another
         self.started = False
 
     async def send(self, message: Message) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from pipelines.errors import InputError
 from tfcifar.serving.errors import RequestError
 from tfcifar.serving.metrics import Metrics
+from tfcifar.serving.opened import Loader
 from tfcifar.serving.repository import Key, artifact_in, read_arguments, state_of, versions_in
-from tfcifar.serving.served import Loader, ServedModel
+from tfcifar.serving.served import ServedModel
 from tfcifar.serving.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,5 @@
 """A loaded model behind its queue, and what the protocols need to know of it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,40 +8,24 @@ from pipelines.errors import InputError
 from tfcifar.evaluation.scaling import Scaling
 from tfcifar.serving.batching import Batcher
 from tfcifar.serving.metrics import Metrics
+from tfcifar.serving.opened import Loader, Opened
 from tfcifar.serving.settings import Settings
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What a loader makes of a path.
-
-    run: uint8 [n, *image_shape] -> float32 logits [n, k]. image_shape: (h, w, 3). platform: of what runs it, for
-    example "litert". class_names: k names, or None if they are not known. scaling: what calibrates its logits, or
-    None. card: JSON-ready, what else is known of the model.
-    """
-
-    run: Callable[[np.ndarray], np.ndarray]
-    image_shape: tuple[int, int, int]
-    platform: str
-    class_names: Sequence[str] | None = None
-    scaling: Scaling | None = None
-    card: dict | None = None
-
-
-Loader = Callable[[Path, int], Opened]  # (path, threads)
 
 
 class ServedModel:
     """One version of a model, loaded, warmed up and taking requests.
 
     Raises:
-        InputError: the model cannot be loaded, or does not give finite logits for batches of any size.
+        InputError: the model cannot be loaded, takes no RGB images of one size, or does not give finite logits for
+            batches of any size.
     """
 
     def __init__(self, name: str, version: int, path: Path, loader: Loader, settings: Settings, metrics: Metrics):
         opened = loader(path, settings.threads)
         self.name, self.version, self.platform = name, version, opened.platform
-        self.image_shape, self.card = tuple(map(int, opened.image_shape)), opened.card
+        self.image_shape, self.card = tuple(opened.image_shape), opened.card
+        if [type(size) for size in self.image_shape] != [int, int, int] or self.image_shape[2] != 3:
+            raise InputError(f"{path}: expected a model of images [height, width, 3], received {self.image_shape}.")
         self.num_classes = _warm_up(opened, path, settings.max_batch)
         self.class_names = list(opened.class_names or map(str, range(self.num_classes)))
         if len(self.class_names) != self.num_classes:

@@ -18,8 +18,8 @@ from uvicorn.supervisors import Multiprocess
 from pipelines.errors import InputError
 from tfcifar.serving.app import make_app
 from tfcifar.serving.logs import LOG_CONFIG
+from tfcifar.serving.opened import Loader
 from tfcifar.serving.protocol import BoundedHttpProtocol
-from tfcifar.serving.served import Loader
 from tfcifar.serving.settings import Settings
 
 IDLE_SECONDS = 5  # a connection without a request is closed

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipelines.errors import InputError
 from tfcifar.evaluation.scaling import Scaling
-from tfcifar.serving.served import Opened
+from tfcifar.serving.opened import Opened
 
 SHAPE = (4, 6, 3)
 CLASSES = ["red", "green", "blue"]

@@ -129,22 +129,32 @@ def test_a_model_that_takes_too_long_is_503(start, fake, images):
     assert client.app.requests == 0
 
 
-def test_a_body_that_does_not_come_is_408(start):
-    app = start(timeout=0.05).app
+def call(app, receive) -> list[dict]:
+    """What is sent for POST /predict, without a client in between."""
     sent = []
 
-    async def request():
-        async def receive():
-            await asyncio.sleep(60)
+    async def send(message):
+        sent.append(message)
 
-        async def send(message):
-            sent.append(message)
+    scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": []}
+    asyncio.run(app(scope, receive, send))
+    return sent
 
-        scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": []}
-        await app(scope, receive, send)
 
-    asyncio.run(request())
+def test_a_body_that_does_not_come_is_408(start):
+    sent = call(start(timeout=0.05).app, lambda: asyncio.sleep(60))
     assert sent[0]["status"] == 408
+
+
+def test_a_client_that_leaves_is_no_error_of_the_server(client, log_lines):
+    messages = [{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0)
+
+    call(client.app, receive)
+    assert [(line["event"], line["status"]) for line in log_lines] == [("request", 499)]
+    assert client.app.held == 0
 
 
 def test_metrics_count_requests_by_route_and_images_by_model(client, images):

@@ -7,9 +7,9 @@ from pipelines.errors import InputError
 from tests.tfcifar.serving.fake_models import SHAPE
 from tfcifar.serving.errors import RequestError
 from tfcifar.serving.metrics import Metrics
+from tfcifar.serving.opened import Opened
 from tfcifar.serving.registry import Registry
 from tfcifar.serving.repository import read_arguments
-from tfcifar.serving.served import Opened
 from tfcifar.serving.settings import Settings
 
 
@@ -92,6 +92,13 @@ def test_a_model_that_breaks_the_contract_is_refused_at_the_start(tmp_path, open
     (tmp_path / "a.onnx").touch()
     with pytest.raises(InputError, match=message):
         open_registry(tmp_path / "a.onnx", loader=lambda path, threads: Opened(run, SHAPE, "fake", ["a", "b", "c"]))
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 1), (None, None, 3), ("h", "w", 3), (4, 6)])
+def test_a_model_without_one_size_of_rgb_images_is_refused(tmp_path, open_registry, fake, shape):
+    (tmp_path / "a.onnx").touch()
+    with pytest.raises(InputError, match=r"expected a model of images \[height, width, 3\]"):
+        open_registry(tmp_path / "a.onnx", loader=lambda path, threads: Opened(fake, shape, "fake"))
 
 
 def test_a_new_version_is_served_once_nobody_writes_to_it_any_more(tmp_path, open_registry):
