@@ -14,22 +14,24 @@ RUNTIMES = {".tflite": "litert", ".onnx": "onnxruntime", ".keras": "keras"}
 class Runtime(Protocol):
     """A loaded model. Calling it with uint8 images [n, h, w, 3] gives float32 logits [n, num_classes]."""
 
-    name: str  # one of RUNTIMES' values
+    name: str  # one of RUNTIMES' values, or "tensorflow"
     image_shape: tuple[int, int, int]
 
     def __call__(self, images: np.ndarray) -> np.ndarray: ...
 
 
 def open_artifact(path: Path, threads: int = 1) -> Runtime:
-    """The model in `path`, by the ending of its name.
+    """The model in `path`: a file, by the ending of its name, or the folder of a SavedModel.
 
     Args:
-        threads: that one prediction may use. Keras has one thread pool for the process, and ignores it.
+        threads: that one prediction may use. TensorFlow has one thread pool for the process, and ignores it.
 
     Raises:
         InputError: no such file, of no known format, or not to be loaded.
     """
     path = Path(path)
+    if (path / "saved_model.pb").is_file():
+        return SavedModel(path)
     if path.suffix not in RUNTIMES:
         raise InputError(f"{path}: expected a model ending in {', '.join(RUNTIMES)}, received '{path.suffix}'.")
     if not path.is_file():
@@ -129,8 +131,35 @@ class KerasModel:
         model = load_model(path)
         self.precision = compute_precision(model)
         self.image_shape = tuple(model.input_shape[1:])
-        self.graph = tf.function(lambda images: model(images, training=False))
+        anything = tf.TensorSpec([None, *self.image_shape], tf.uint8)  # one graph for batches of every size
+        self.graph = tf.function(lambda images: model(images, training=False), input_signature=[anything])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         check_images(images, self.image_shape)
         return self.graph(images).numpy()
+
+
+class SavedModel:
+    """A folder written by export.saved_model, or another whose `serving_default` has the same contract."""
+
+    name = "tensorflow"
+
+    def __init__(self, path: Path):
+        import tensorflow as tf
+
+        try:
+            self.loaded = tf.saved_model.load(str(path))  # kept: its variables live as long as it does
+            self.signature = self.loaded.signatures["serving_default"]
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"{path}: cannot be loaded as a SavedModel: {str(error).splitlines()[0]}") from error
+        inputs, outputs = self.signature.structured_input_signature[1], self.signature.structured_outputs
+        if len(inputs) != 1 or len(outputs) != 1 or next(iter(inputs.values())).dtype != tf.uint8:
+            raise InputError(f"{path}: expected a model with one uint8 input and one output, received another.")
+        (self.input,), (self.output,) = inputs, outputs
+        self.image_shape = tuple(inputs[self.input].shape[1:])
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        import tensorflow as tf
+
+        check_images(images, self.image_shape)
+        return self.signature(**{self.input: tf.constant(images)})[self.output].numpy()

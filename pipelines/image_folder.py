@@ -15,6 +15,7 @@ from pipelines.errors import InputError
 from pipelines.sources import Examples, Source
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # by content; Pillow knows many more, some of which start other programs
 MODES = ("RGB", "RGBA", "L", "LA", "P")
 LAYOUT = "train/<class>/*.png, optionally validation/<class>/ and test/<class>/ (png, jpg, jpeg, bmp, webp)"
 
@@ -60,19 +61,27 @@ def open_image_folder(root: Path, image_size: int | None = None) -> Source:
     )
 
 
-def read_image(source: str | Path | bytes) -> np.ndarray:
+def read_image(source: str | Path | bytes, max_pixels: int | None = None) -> np.ndarray:
     """Read one image file (a path, or the file's bytes) as RGB: uint8 [h, w, 3].
 
     Grey and palette images become RGB; transparent pixels show white; a camera's EXIF rotation is applied.
-    Of an animation the first frame counts.
+    Of an animation the first frame counts. What the file is called does not matter, only what is in it.
+
+    Args:
+        max_pixels: height x width; a larger image is refused by its header, before anything is decoded.
 
     Raises:
-        InputError: not an image, truncated, larger than Pillow's decompression bomb limit (89 megapixels), or
-            of a mode without one obvious 8-bit RGB meaning (16-bit, float, CMYK, black-and-white, ...).
+        InputError: not an image of FORMATS, truncated, larger than `max_pixels` or than Pillow's decompression bomb
+            limit (89 megapixels), or of a mode without one obvious 8-bit RGB meaning (16-bit, float, CMYK,
+            black-and-white, ...).
     """
     name = "image" if isinstance(source, bytes) else source
     try:
         with _open(source) as image:
+            if max_pixels is not None and image.width * image.height > max_pixels:
+                raise InputError(
+                    f"{name}: expected at most {max_pixels:,} pixels, received {image.width} x {image.height}."
+                )
             if image.mode not in MODES:
                 raise InputError(f"{name}: image mode: expected {', '.join(MODES)}, received {image.mode}.")
             image = ImageOps.exif_transpose(image)
@@ -128,7 +137,7 @@ def common_size(sizes: list[tuple[int, int]]) -> tuple[int, int]:
 def _open(source: str | Path | bytes) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
 
 
 def _unreadable(name, error: Exception) -> InputError:

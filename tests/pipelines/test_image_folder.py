@@ -84,6 +84,21 @@ def test_decompression_bomb_is_refused(tmp_path, monkeypatch):
         read_image(path)
 
 
+def test_an_image_with_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
+    path = save(tmp_path / "large.png", size=(40, 30))
+    path.write_bytes(path.read_bytes()[:60])  # the header alone: decoding would complain of a truncated file
+    with pytest.raises(InputError, match=r"large\.png: expected at most 1,199 pixels, received 40 x 30"):
+        read_image(path, max_pixels=1199)
+
+
+def test_the_content_decides_not_the_name(tmp_path):
+    save(tmp_path / "x.gif").rename(tmp_path / "x.png")
+    with pytest.raises(InputError, match=r"x\.png: cannot be read as an image"):
+        read_image(tmp_path / "x.png")
+    save(tmp_path / "y.bmp", colour=(1, 2, 3)).rename(tmp_path / "y.jpg")
+    assert read_image(tmp_path / "y.jpg")[0, 0].tolist() == [1, 2, 3]
+
+
 def test_bytes_are_read_like_files_and_exif_rotation_is_applied():
     image = Image.new("RGB", (8, 4))
     exif = Image.Exif()

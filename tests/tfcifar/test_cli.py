@@ -22,7 +22,7 @@ def imported_by(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["train", "evaluate", "predict", "report", "ablation", "architecture", "calibrate", "soup"]
+    ["train", "evaluate", "predict", "report", "ablation", "architecture", "calibrate", "soup", "serve"]
     + [f"{package}.__main__" for package in ("explain", "uncertainty", "data_quality", "ensemble")],
 )
 def test_help_imports_nothing_heavy(module):

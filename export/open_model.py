@@ -1,0 +1,72 @@
+"""A trained or exported model with all that is known of it: what a server or `predict` needs beside the logits."""
+
+from pathlib import Path
+
+from export.card import card_path, read_card
+from export.runtimes import open_artifact
+from pipelines.errors import InputError
+from tfcifar.run_dir import RunDir, read_json
+from tfcifar.serving.opened import Opened
+
+
+def open_model(path: Path, threads: int = 1) -> Opened:
+    """The model in an exported file, a SavedModel, or a run directory.
+
+    Class names and calibration come from the card beside a file, from export.json in a SavedModel, and from the
+    run's own files; a model may do without. TensorFlow starts for .keras files and SavedModels only.
+
+    Raises:
+        InputError: no such model, not to be loaded, or a card or calibration of another model.
+    """
+    if (path / "recipe.json").is_file():
+        return _open_run(RunDir.existing(path), threads)
+    if path.suffix == ".keras" or path.is_dir():
+        _start_tensorflow()
+    runtime = open_artifact(path, threads)
+    card = _card_of(path)
+    return Opened(
+        run=runtime,
+        image_shape=runtime.image_shape,
+        platform=runtime.name,
+        class_names=card.get("class_names") if card else None,
+        scaling=_scaling_of(card) if card and "calibration" in card else None,
+        card=card,
+    )
+
+
+def _open_run(run_dir: RunDir, threads: int) -> Opened:
+    _start_tensorflow()
+    runtime = open_artifact(run_dir.model, threads)
+    scaling = None
+    if run_dir.calibration.is_file():
+        from tfcifar.evaluation.calibrate_run import load_calibration
+
+        scaling = load_calibration(run_dir.path)
+    names = read_json(run_dir.environment)["data"]["class_names"]
+    return Opened(runtime, runtime.image_shape, runtime.name, names, scaling, {"run": run_dir.name})
+
+
+def _card_of(path: Path) -> dict | None:
+    """What lies beside a file or in the folder of a SavedModel; None: nothing does."""
+    if path.is_dir():
+        return read_json(path / "export.json") if (path / "export.json").is_file() else None
+    return read_card(path) if card_path(path).is_file() else None
+
+
+def _scaling_of(card: dict):
+    """The temperature in a card, as a Scaling."""
+    import numpy as np
+
+    from tfcifar.evaluation.scaling import Scaling
+
+    temperature, k = card["calibration"].get("temperature"), len(card["class_names"])
+    if not isinstance(temperature, int | float) or not temperature > 0:
+        raise InputError(f"{card['file']}: its card's calibration: expected a temperature above 0, "
+                         f"received {temperature!r}.")  # fmt: skip
+    return Scaling("temperature", np.full(k, 1 / temperature), np.zeros(k))
+
+
+def _start_tensorflow() -> None:
+    from tfcifar.cli import start_tensorflow
+
+    start_tensorflow()

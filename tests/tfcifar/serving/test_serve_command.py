@@ -1,0 +1,40 @@
+"""The command line of the server: what it refuses before anything is loaded."""
+
+import socket
+
+import pytest
+
+from pipelines.errors import InputError
+from tfcifar import serve
+from tfcifar.serving.server import bind
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--workers", "0"], ["--port", "70000"], ["--max-delay", "-1"], ["--timeout", "0"], ["--max-body", "0"],
+     ["--timeout", "nan"]],
+)  # fmt: skip
+def test_numbers_out_of_range_are_refused(options):
+    with pytest.raises(SystemExit) as exit_:
+        serve.main(["model.onnx", *options])
+    assert exit_.value.code == 2
+
+
+def test_keys_are_read_one_a_line(tmp_path):
+    path = tmp_path / "keys.txt"
+    path.write_text("# for the phone\n\n  0123456789abcdef  \nfedcba9876543210\n")
+    assert serve.read_keys(path) == ["0123456789abcdef", "fedcba9876543210"]
+    for content, message in (("", "received none"), ("short\n", "received 1"), ("0123456789abcdeé\n", "received 1")):
+        path.write_text(content)
+        with pytest.raises(InputError, match=message):
+            serve.read_keys(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        serve.read_keys(tmp_path)
+
+
+def test_an_address_that_is_taken_is_an_input_error():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InputError, match="cannot listen there"):
+            bind("127.0.0.1", taken.getsockname()[1])

@@ -1,0 +1,111 @@
+"""POST /predict: an image file in, classes out; whatever else is sent is a 4xx."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+GREENISH = np.full((40, 60, 3), (0, 200, 100), np.uint8)  # fits the model's 4 x 6 exactly: logits 0, 4.8, 2.4
+
+
+def encoded(pixels=GREENISH, kind="PNG", **options) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def test_a_form_and_a_plain_body_give_the_most_probable_classes(client):
+    image = encoded()
+    answers = [
+        client.post("/predict", files={"image": ("green.png", image, "image/png")}).json(),
+        client.post("/predict", content=image, headers={"Content-Type": "image/png"}).json(),
+    ]
+    assert answers[0] == answers[1]
+    assert answers[0]["image"] == {"height": 40, "width": 60}
+    assert [each["name"] for each in answers[0]["classes"]] == ["green", "blue", "red"]
+    expected = np.exp([4.8, 2.4, 0]) / np.exp([4.8, 2.4, 0]).sum()
+    np.testing.assert_allclose([each["probability"] for each in answers[0]["classes"]], expected, rtol=1e-6)
+
+
+def test_probabilities_are_calibrated_where_the_model_says_how_and_top_is_obeyed(start):
+    client = start(("plain.onnx", "calibrated.onnx"))
+    answer = client.post("/predict?model=calibrated&top=1&version=1", content=encoded()).json()
+    assert (answer["model"], answer["version"], answer["calibrated"]) == ("calibrated", "1", True)
+    ((probability),) = [each["probability"] for each in answer["classes"]]
+    assert probability == pytest.approx(1 / (1 + np.exp(-1.2) + np.exp(-2.4)))  # logits over a temperature of 2
+    assert client.post("/predict", content=encoded()).json()["calibrated"] is False
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "BMP", "WEBP"])
+def test_what_the_file_is_called_does_not_matter(client, kind):
+    response = client.post("/predict", files={"image": ("x.exe", encoded(kind=kind), "application/x-dosexec")})
+    assert response.json()["classes"][0]["name"] == "green"
+
+
+def bomb() -> bytes:
+    """A PNG of a few hundred bytes that says it has 20,000 x 20,000 pixels."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    data = b"IDAT" + zlib.compress(bytes(10_000))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in (head, data)
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello",
+        encoded()[:60],
+        encoded(np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8), "JPEG")[:-300],
+        encoded(kind="GIF"),
+        bomb(),
+        encoded(np.zeros((40, 60), np.uint16)),
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    ],
+    ids=["empty", "text", "truncated png", "truncated jpeg", "gif", "bomb", "16 bit", "postscript", "svg"],
+)
+@pytest.mark.parametrize("form", [True, False])
+def test_what_is_no_good_image_is_refused(client, content, form):
+    body = {"files": {"image": ("x.png", content)}} if form else {"content": content}
+    response = client.post("/predict", **body)
+    assert response.status_code == 400
+    assert response.json()["error"]
+
+
+def test_an_image_with_more_pixels_than_allowed_is_refused(start):
+    client = start(max_pixels=2399)
+    response = client.post("/predict", content=encoded())
+    assert response.status_code == 400
+    assert response.json()["error"] == "image: expected at most 2,399 pixels, received 60 x 40."
+
+
+@pytest.mark.parametrize("query", ["top=0", "top=x", "top=99999999999999999999", "model=other", "version=9"])
+def test_a_wrong_query_is_refused(client, query):
+    response = client.post(f"/predict?{query}", content=encoded())
+    assert response.status_code in (400, 404)
+    assert response.json()["error"]
+
+
+def test_a_form_without_or_with_several_files_is_refused(client):
+    files = [("image", ("a.png", encoded())), ("image", ("b.png", encoded()))]
+    boundary = {"Content-Type": "multipart/form-data; boundary=x"}
+    for response in (
+        client.post("/predict", files=files),
+        client.post("/predict", data={"image": "text"}, files={}),
+        client.post("/predict", content=b"--x\r\nbroken", headers=boundary),
+        client.post("/predict", content=b"x", headers={"Content-Type": "multipart/form-data"}),
+    ):
+        assert response.status_code == 400, response.text
+        assert response.json()["error"]
+
+
+def test_models_are_listed_with_what_a_picker_needs(client):
+    (model,) = client.get("/models").json()["models"]
+    assert (model["name"], model["version"], model["image_shape"]) == ("colours", "1", [4, 6, 3])
+    assert model["class_names"] == ["red", "green", "blue"]
+    assert model["card"] == {"name": "colours"}

@@ -1,0 +1,1 @@
+"""The HTTP server: one queue and worker thread for each model, three protocols in front of them."""

@@ -1,0 +1,90 @@
+"""JSON values, raw bytes and image files -> uint8 images of a model's shape. All that is wrong with them is a 400."""
+
+import base64
+import binascii
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from pipelines.errors import InputError
+from pipelines.image_folder import fit_image, read_image
+from tfcifar.serving.errors import bad_request
+from tfcifar.serving.served import ServedModel
+
+
+def read_json_object(body: bytes) -> dict:
+    """A JSON object. Raises RequestError: anything else."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        raise bad_request(f"body: expected JSON, received something else: {str(error)[:200]}") from None
+    if not isinstance(content, dict):
+        raise bad_request("body: expected a JSON object, received another JSON value.")
+    return content
+
+
+def images_from_json(value: Any, model: ServedModel, shape: list[int] | None = None) -> np.ndarray:
+    """Nested lists of numbers 0..255 -> uint8 [n, *image_shape].
+
+    Args:
+        shape: given beside the numbers, which may then be flat; None: the nesting says it.
+
+    Raises:
+        RequestError: other types, numbers or shapes.
+    """
+    try:
+        numbers = np.array(value)
+    except (ValueError, OverflowError):  # ragged, or nested too deeply
+        raise bad_request(f"data: expected numbers nested as {_expected(model)}, received a ragged array.") from None
+    if numbers.dtype.kind not in "iu" or (numbers.size and not 0 <= numbers.min() <= numbers.max() <= 255):
+        raise bad_request("data: expected whole numbers 0..255, received others.")
+    shape = list(numbers.shape) if shape is None else shape
+    check_shape(shape, model)
+    if numbers.size != math.prod(shape):
+        raise bad_request(f"data: expected {math.prod(shape)} numbers for shape {shape}, received {numbers.size}.")
+    return numbers.reshape(shape).astype(np.uint8)
+
+
+def images_from_bytes(data: memoryview, shape: list[int], model: ServedModel) -> np.ndarray:
+    """Raw uint8, row by row -> [n, *image_shape], a view. Raises RequestError."""
+    check_shape(shape, model)
+    if len(data) != math.prod(shape):
+        raise bad_request(f"binary data: expected {math.prod(shape)} bytes for shape {shape}, received {len(data)}.")
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def check_shape(shape: list[int], model: ServedModel) -> None:
+    """Raises RequestError unless `shape` is [n, *image_shape] with 1..max_images images."""
+    if tuple(shape[1:]) != model.image_shape:
+        raise bad_request(f"shape: expected {_expected(model)}, received {list(shape)[:10]}.")
+    if not 1 <= shape[0] <= model.max_images:
+        raise bad_request(f"shape: expected 1 to {model.max_images} images in a request, received {shape[0]}.")
+
+
+def image_from_file(content: bytes, model: ServedModel, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """An image file's bytes -> uint8 [1, *image_shape], fitted as `predict` does, and its (height, width).
+
+    Raises:
+        RequestError: not an image, or one that is too large; what the file claims to be does not matter.
+    """
+    try:
+        picture = read_image(content, max_pixels)
+    except InputError as error:
+        raise bad_request(str(error)) from None
+    return fit_image(picture, *model.image_shape[:2])[None], picture.shape[:2]
+
+
+def decode_base64(value: Any) -> bytes:
+    """The bytes in TensorFlow Serving's {"b64": "..."}. Raises RequestError."""
+    if not isinstance(value, str):
+        raise bad_request('b64: expected {"b64": "base64 of an image file"}.')
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise bad_request("b64: expected base64, received something else.") from None
+
+
+def _expected(model: ServedModel) -> str:
+    return f"[n, {', '.join(map(str, model.image_shape))}]"
