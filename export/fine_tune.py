@@ -9,11 +9,12 @@ from dataclasses import asdict
 import tf_keras
 from tqdm import tqdm
 
-from pipelines.datasets import make_eval_dataset, make_train_dataset, steps_per_epoch
+from pipelines.datasets import make_eval_dataset, steps_per_epoch
 from pipelines.errors import check
 from pipelines.splits import Splits
 from tfcifar.recipe import Recipe
 from tfcifar.run_dir import RunDir, write_csv
+from tfcifar.training.batches import train_batches
 from tfcifar.training.callbacks import RunState
 from tfcifar.training.checkpoint import read_header, restore_state, save_state
 from tfcifar.training.trainer import begin_run, summarize
@@ -70,9 +71,7 @@ def fine_tune(
     called = tf_keras.callbacks.CallbackList(list(callbacks), model=clone)
     called.on_train_begin()
 
-    train_ds = make_train_dataset(
-        splits.train, splits.num_classes, recipe.augment, recipe.batch_size, recipe.seed, state.epoch, recipe.epochs
-    )
+    train_ds = train_batches(recipe, splits, state.epoch, recipe.epochs)
     val_ds = None
     if not recipe.data.train_on_validation:
         val_ds = make_eval_dataset(splits.validation, splits.num_classes)

@@ -29,6 +29,8 @@ def recipe_from_arguments(args) -> Recipe:
     if args.weights:
         weights = None if args.weights == "none" else args.weights
         recipe = recipe.replace(model=dataclasses.replace(recipe.model, weights=weights))
+    if args.teacher:
+        recipe = recipe.replace(distill=dataclasses.replace(recipe.distill, teachers=tuple(args.teacher)))
     if args.dataset:
         recipe = recipe.replace(data=dataclasses.replace(recipe.data, dataset=args.dataset, fallback=None))
     if args.data_dir:

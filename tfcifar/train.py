@@ -24,6 +24,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help="another model than the recipe's; without a name: list them all")  # fmt: skip
     parser.add_argument("--attention", metavar="se|cbam|mhsa", help="of attention_cnn (default se)")
     parser.add_argument("--weights", metavar="imagenet|none|FILE", help="initial weights of a transfer model")
+    parser.add_argument("--teacher", nargs="+", metavar="RUN_DIR",
+                        help="learn from these runs or ensembles too: distillation")  # fmt: skip
     parser.add_argument("--dataset", metavar="NAME|PATH",
                         help="a TFDS name, synthetic, an official CIFAR archive, or an image folder")  # fmt: skip
     parser.add_argument("--data-dir", metavar="FOLDER", help="where TFDS looks; default TFDS_DATA_DIR")

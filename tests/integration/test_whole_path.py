@@ -77,6 +77,17 @@ def test_evaluating_again_does_not_open_the_test_split_again(finished):
     assert len((run_dir / "test_openings.jsonl").read_text().splitlines()) == 1
 
 
+def test_a_run_teaches_another(finished, tmp_path):
+    run_dir, _ = finished
+    run(*SMOKE, "--run-dir", tmp_path / "student", "--teacher", run_dir, "--no-evaluate", "--set", "epochs=1")
+    recipe = json.loads((tmp_path / "student" / "recipe.json").read_text())
+    assert recipe["distill"]["teachers"] == [str(run_dir)]
+    assert (tmp_path / "student" / "teachers" / "logits-0000.npy").is_file()
+    completed = run(*SMOKE, "--run-dir", tmp_path / "other", "--teacher", tmp_path / "nobody", expect=2)
+    assert "expected one made by tfcifar.train" in error_lines(completed)[0]
+    assert not (tmp_path / "other").exists()
+
+
 def test_predict_names_classes_of_images_of_any_size(finished, tmp_path):
     run_dir, _ = finished
     Image.new("L", (50, 41), 128).save(tmp_path / "grey.png")

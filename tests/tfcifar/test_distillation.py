@@ -12,6 +12,7 @@ from tfcifar.models.image_size import at_image_size
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Distill, Model
 from tfcifar.run_dir import RunDir, read_history
+from tfcifar.training.batches import train_batches
 from tfcifar.training.distillation import (
     CLASSES,
     FEATURES,
@@ -19,7 +20,6 @@ from tfcifar.training.distillation import (
     Targets,
     Teachers,
     label_accuracy,
-    train_batches,
     with_feature_projection,
 )
 from tfcifar.training.trainer import train

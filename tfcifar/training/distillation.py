@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import ops
 from tqdm import tqdm
 
-from pipelines.datasets import make_train_dataset, steps_per_epoch
+from pipelines.datasets import steps_per_epoch
 from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.ensemble.saved import load_ensemble
@@ -23,6 +23,7 @@ from tfcifar.models.multi_task import CLASSES
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Recipe
 from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
+from tfcifar.training.batches import train_batches
 
 FEATURES = "features"  # the name of the output that is compared with the teacher's features
 IMAGES_AT_ONCE = 250  # of a teacher, which may upscale them: 1000 at 224 pixels would take 10 GB
@@ -177,17 +178,3 @@ class Targets:
 
     def _path(self, view: int, name: str) -> Path:
         return self.folder / f"{name}-{view:04d}.npy"
-
-
-def train_batches(recipe: Recipe, splits: Splits, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
-    """The augmented batches that a student sees in these epochs, those of a view again where it comes again."""
-    return make_train_dataset(
-        splits.train,
-        splits.num_classes,
-        recipe.augment,
-        recipe.batch_size,
-        recipe.seed,
-        first_epoch,
-        last_epoch,
-        views=recipe.distill.views,
-    )

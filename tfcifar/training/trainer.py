@@ -6,7 +6,7 @@ import math
 import keras
 import tensorflow as tf
 
-from pipelines.datasets import make_eval_dataset, make_train_dataset, steps_per_epoch
+from pipelines.datasets import make_eval_dataset, steps_per_epoch
 from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.environment import describe_environment
@@ -17,6 +17,7 @@ from tfcifar.models.whitening import adapt_to
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_text
+from tfcifar.training.batches import train_batches
 from tfcifar.training.callbacks import EndOfEpoch, Progress, ReduceOnPlateau, RunState, should_stop_early
 from tfcifar.training.checkpoint import read_header, restore_state, state_variables
 from tfcifar.training.distillation import Targets, Teachers, with_feature_projection
@@ -187,18 +188,8 @@ def _run_phase(
         return
 
     first_epoch = max(phase.first_epoch, state.epoch)
-    train_ds = make_train_dataset(
-        splits.train,
-        splits.num_classes,
-        recipe.augment,
-        recipe.batch_size,
-        recipe.seed,
-        first_epoch,
-        phase.last_epoch,
-        integer_labels=integer_labels,
-        augment_on_device=trainable.device_augment is not None,
-        views=recipe.distill.views,
-    )
+    on_device = trainable.device_augment is not None
+    train_ds = train_batches(recipe, splits, first_epoch, phase.last_epoch, on_device)
     if targets is not None:
         train_ds = targets.join(train_ds, first_epoch, phase.last_epoch)
     val_ds = None
