@@ -69,7 +69,7 @@ class Teachers:
 
     def __init__(self, recipe: Recipe, splits: Splits):
         """Raises InputError where a teacher is not there, or knows other classes."""
-        self.folders = [RunDir.existing_or_ensemble(path) for path in recipe.distill.teachers]
+        self.folders = [_existing(path) for path in recipe.distill.teachers]
         for folder in self.folders:
             names = tuple(read_json(folder.environment)["data"]["class_names"])
             if names != tuple(splits.class_names):
@@ -99,6 +99,13 @@ class Teachers:
             return {CLASSES: log_probabilities(logits[None], np.ones(1))[0], FEATURES: features}
         said = np.stack([member(images) for member in self.members])
         return {CLASSES: mixture(said, np.full(len(said), 1 / len(said)))}
+
+
+def _existing(path: str) -> RunDir:
+    try:
+        return RunDir.existing_or_ensemble(path)
+    except InputError as error:
+        raise InputError(f"distill.teachers: {error} --teacher names others.") from None
 
 
 class _Member:

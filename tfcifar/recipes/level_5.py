@@ -1,0 +1,42 @@
+"""Level 5: a student of two million parameters, for INT8, taught by the ensemble of level 4.
+
+    python -m tfcifar.ensemble runs/level_[123]-cpu-seed0 --output runs/ensemble
+    python -m tfcifar.train --level 5 --preset cpu --resume
+    python -m export.compress runs/level_5-cpu-seed0
+
+Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
+
+The student is the network of level 3 with a fifth of its parameters; everything else is as there. Each image has
+twenty augmented versions, on which the teachers are asked once; the sixty epochs see each three times.
+"""
+
+import dataclasses
+
+from tfcifar.recipe import Data, Distill, Model, Recipe, SmallImages
+from tfcifar.recipes import level_2, level_3
+
+
+def get_recipe() -> Recipe:
+    return level_3.get_recipe().replace(
+        name="level_5",
+        model=Model("fast_cnn_deep", widths=(64, 176, 224)),
+        distill=Distill(("runs/ensemble",), temperature=2.0, weight=0.9, views=20),
+    )
+
+
+def cpu(recipe: Recipe) -> Recipe:
+    """The recipe as it stands."""
+    return recipe
+
+
+def demo(recipe: Recipe) -> Recipe:
+    """A narrow student of what `make demo` leaves, two minutes on two CPU cores."""
+    return recipe.replace(
+        data=Data(fallback="synthetic"),
+        model=Model("small_cnn", widths=(16, 32, 64)),
+        distill=dataclasses.replace(recipe.distill, teachers=("runs/demo",), views=2),
+        optimizer=level_2.demo(level_2.get_recipe()).optimizer,
+        small_images=SmallImages(),
+        epochs=4,
+        batch_size=128,
+    )
