@@ -59,7 +59,7 @@ def test_zeros_stay_where_they_are_kept(tmp_path):
 def test_the_command_makes_a_run_with_its_int8_file_and_resumes(tmp_path):
     source, output = tmp_path / "smoke", tmp_path / "smoke-int8"
     run(*SMOKE, "--run-dir", source, "--no-evaluate")
-    asked = ("export.quantize", source, "--epochs", 2, "--output", output)
+    asked = ("export.quantize", source, "--epochs", 1, "--output", output)
     stdout = run(*asked).stdout
     rows = list(csv.DictReader((output / "history.csv").open()))
     found = json.loads((output / "environment.json").read_text())["quantized"]

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from tests.integration.commands import error_lines, run
-from tfcifar.training import trainer
+from tfcifar.training import batches, trainer
 
 CLASSES = ("red <b>& 'warm'", "green", "blue")
 AGAIN = 10  # the place of test/green/again.png: behind five blue and five green images
@@ -62,7 +62,7 @@ def labels(folder, tmp_path_factory):
         return train(*args)
 
     with (
-        mock.patch.object(trainer, "make_train_dataset", note(trainer.make_train_dataset)),
+        mock.patch.object(batches, "make_train_dataset", note(batches.make_train_dataset)),
         mock.patch.object(trainer, "make_eval_dataset", note(trainer.make_eval_dataset)),
         mock.patch.object(trainer, "train", train_and_note),
     ):

@@ -35,7 +35,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     labels.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as in tfcifar.train")
     labels.add_argument("--folds", type=int, default=FOLDS, metavar="N", help="models to train (default %(default)s)")
     labels.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/data_quality/RECIPE")
-    labels.set_defaults(model=None, attention=None, weights=None, deterministic=False)  # for recipe_from_arguments
+    # What recipe_from_arguments asks for besides.
+    labels.set_defaults(model=None, attention=None, weights=None, teacher=None, deterministic=False)
 
     duplicates = commands.add_parser("duplicates", help="images that are there twice", description=DUPLICATES)
     duplicates.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="trained; its model gives the features")
