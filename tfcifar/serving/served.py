@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import InputError
-from tfcifar.evaluation.scaling import Scaling
+from tfcifar.evaluation.probabilities import Scaling
 from tfcifar.serving.batching import Batcher
 from tfcifar.serving.metrics import Metrics
 from tfcifar.serving.opened import Loader, Opened

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 
 from pipelines.errors import InputError
-from tfcifar.evaluation.scaling import Scaling
+from tfcifar.evaluation.probabilities import Scaling
 from tfcifar.serving.opened import Opened
 
 SHAPE = (4, 6, 3)
