@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,10 +15,9 @@ from PIL import Image
 from export.card import write_card
 from export.runtimes import open_artifact
 from tests.integration.commands import PROJECT, error_lines, run
+from tests.integration.made_up_runs import write_colour_run
 from tests.tiny_models import write_int8_tflite, write_onnx
-from tfcifar.evaluation.openings import model_digest
 from tfcifar.prediction import zoo
-from tfcifar.run_dir import RunDir, write_json
 
 CLASSES = ["cat", "dog", "frog"]
 SHAPE = (8, 8, 3)
@@ -62,23 +60,7 @@ def predict(*arguments, expect=0):
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
-    """An evaluated run whose model says "frog" with a logit of the image's mean blue, 0..1, times 8."""
-    run_dir = RunDir(tmp_path_factory.mktemp("runs") / "blue")
-    run_dir.path.mkdir()
-    write_json(run_dir.recipe, {})
-    write_json(run_dir.timing, {})
-    write_json(run_dir.environment, {"data": {"class_names": CLASSES}})
-    inputs = keras.Input(SHAPE, dtype="uint8")
-    x = keras.layers.Conv2D(3, 1, use_bias=False)(keras.layers.Rescaling(8 / 255)(inputs))
-    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
-    model.layers[2].set_weights([np.eye(3, dtype=np.float32)[None, None]])
-    model.save(run_dir.model)
-    labels = np.arange(600) % 3
-    logits = 8 * np.eye(3, dtype=np.float32)[labels]
-    logits[:40] = 0.1 * np.eye(3)[(labels[:40] + 1) % 3]  # wrong, and unsure
-    np.savez(run_dir.predictions, model=np.array(model_digest(run_dir)), validation_logits=logits,
-             validation_labels=labels)  # fmt: skip
-    return run_dir.path
+    return write_colour_run(tmp_path_factory.mktemp("runs") / "colours")
 
 
 def test_an_exported_file_answers_in_a_process_without_tensorflow(student, photos):
