@@ -30,12 +30,18 @@ def make_parser(module: str, description: str, examples: str) -> argparse.Argume
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; turn InputError into one line on stderr and exit code 2, Ctrl-C into exit code 130."""
+    """Call `main`; turn InputError into one line on stderr and exit code 2, Ctrl-C into exit code 130.
+
+    A reader of the output that leaves early ends it quietly, with exit code 1.
+    """
     try:
         main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # whoever reads the output has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes nowhere
+        sys.exit(1)
     except KeyboardInterrupt:
         print("\ninterrupted; --resume continues a training run from its last whole epoch", file=sys.stderr)
         sys.exit(130)

@@ -115,6 +115,14 @@ def test_an_unreadable_image_is_a_line_and_the_others_are_classified(student, ph
     assert predict("no-model.tflite", "nothing.png", expect=2)[0] == []
 
 
+def test_a_reader_that_leaves_early_sees_no_traceback(student, photos):
+    command = [sys.executable, "-m", "tfcifar.predict", student, photos]
+    with subprocess.Popen(command, cwd=PROJECT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
 def test_a_run_abstains_below_the_risk_and_marks_what_is_unlike_its_own_images(run_dir, tmp_path):
     colours = {"black": (0, 0, 0), "blue": (0, 0, 255), "dark blue": (0, 0, 12), "white": (255, 255, 255)}
     for name, colour in colours.items():

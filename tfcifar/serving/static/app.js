@@ -1,5 +1,6 @@
-// The page at /: asks the server that it comes from, and nobody else.
+// The page at /: an image in, what the server says of it out.
 import { SAMPLES } from "./samples.js";
+import { ask, Refused, useKey } from "./server.js";
 
 const $ = (id) => document.getElementById(id);
 const percent = (share) => `${(100 * share).toFixed(1)}%`;
@@ -11,30 +12,7 @@ let models = [];
 let image = null; // a Blob
 let first = null; // the most probable class of the last answer
 let asked = 0; // the number of the newest question: answers to older ones are dropped
-let key = "";
 let stream = null; // of the camera
-
-class Refused extends Error {
-  constructor(message, status) {
-    super(message);
-    this.status = status;
-  }
-}
-
-// Raises Refused with the server's own words.
-async function ask(path, body) {
-  let response;
-  try {
-    response = await fetch(path, { method: body ? "POST" : "GET", body, headers: key ? { "X-API-Key": key } : {} });
-  } catch {
-    throw new Refused("The server does not answer.");
-  }
-  if (!response.ok) {
-    const answer = await response.json().catch(() => ({}));
-    throw new Refused(answer.error ?? `The server answers with ${response.status}.`, response.status);
-  }
-  return response;
-}
 
 function element(tag, text, className) {
   const made = document.createElement(tag);
@@ -266,7 +244,7 @@ $("model").addEventListener("change", () => {
 });
 $("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  key = $("key").value;
+  useKey($("key").value);
   loadModels().then(classify, complain);
 });
 loadModels().catch(complain);
