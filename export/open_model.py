@@ -12,8 +12,9 @@ from tfcifar.serving.opened import Opened
 def open_model(path: Path, threads: int = 1) -> Opened:
     """The model in an exported file, a SavedModel, or a run directory.
 
-    Class names and calibration come from the card beside a file, from export.json in a SavedModel, and from the
-    run's own files; a model may do without. TensorFlow starts for .keras files and SavedModels only.
+    Class names, calibration and the bounds of `fit_acceptance` come from the card beside a file, from export.json in
+    a SavedModel, and from the run's own files; a model may do without. TensorFlow starts for .keras files and
+    SavedModels only.
 
     Raises:
         InputError: no such model, not to be loaded, or a card or calibration of another model.
@@ -31,6 +32,8 @@ def open_model(path: Path, threads: int = 1) -> Opened:
         class_names=card.get("class_names") if card else None,
         scaling=_scaling_of(card) if card and "calibration" in card else None,
         card=card,
+        acceptance=card.get("acceptance") if card else None,
+        explain=_explain_with(runtime),
     )
 
 
@@ -43,7 +46,51 @@ def _open_run(run_dir: RunDir, threads: int) -> Opened:
 
         scaling = load_calibration(run_dir.path)
     names = read_json(run_dir.environment)["data"]["class_names"]
-    return Opened(runtime, runtime.image_shape, runtime.name, names, scaling, {"run": run_dir.name})
+    card = {"run": run_dir.name, "bytes": run_dir.model.stat().st_size}
+    if run_dir.metrics.is_file():
+        found = read_json(run_dir.metrics)
+        card["metrics"] = {"test": {"n": found["n"], "accuracy": found["accuracy"]}}
+    return Opened(
+        run=runtime,
+        image_shape=runtime.image_shape,
+        platform=runtime.name,
+        class_names=names,
+        scaling=scaling,
+        card=card,
+        acceptance=_acceptance_of(run_dir, scaling),
+        explain=_explain_with(runtime),
+    )
+
+
+def _acceptance_of(run_dir: RunDir, scaling) -> dict | None:
+    """From the validation logits of an evaluated run; None: it has none, or they are of another model."""
+    if not run_dir.predictions.is_file():
+        return None
+    import numpy as np
+
+    from tfcifar.evaluation.acceptance import fit_acceptance
+    from tfcifar.evaluation.openings import model_digest
+    from tfcifar.evaluation.probabilities import unscaled
+
+    with np.load(run_dir.predictions, allow_pickle=False) as kept:
+        if "validation_logits" not in kept or str(kept["model"]) != model_digest(run_dir):
+            return None
+        logits, labels = kept["validation_logits"], kept["validation_labels"]
+    return fit_acceptance(logits, labels, scaling or unscaled(logits.shape[1]))
+
+
+def _explain_with(runtime):
+    """Grad-CAM for a Keras model with feature maps; None for any other."""
+    if runtime.name != "keras":
+        return None
+    from tfcifar.explain.activations import target_layer
+    from tfcifar.explain.gradcam import grad_cam
+
+    try:
+        layer = target_layer(runtime.model)
+    except InputError:
+        return None
+    return lambda images, classes: grad_cam(runtime.model, images, classes, layer)
 
 
 def _card_of(path: Path) -> dict | None:
@@ -57,7 +104,7 @@ def _scaling_of(card: dict):
     """The temperature in a card, as a Scaling."""
     import numpy as np
 
-    from tfcifar.evaluation.scaling import Scaling
+    from tfcifar.evaluation.probabilities import Scaling
 
     temperature, k = card["calibration"].get("temperature"), len(card["class_names"])
     if not isinstance(temperature, int | float) or not temperature > 0:

@@ -128,7 +128,7 @@ class KerasModel:
         from export.parity import compute_precision
         from tfcifar.models.saved import load_model
 
-        model = load_model(path)
+        self.model = model = load_model(path)
         self.precision = compute_precision(model)
         self.image_shape = tuple(model.input_shape[1:])
         anything = tf.TensorSpec([None, *self.image_shape], tf.uint8)  # one graph for batches of every size

@@ -11,6 +11,7 @@ from export.runtimes import open_artifact
 from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.sources import Examples
 from pipelines.splits import Splits
+from tfcifar.evaluation.acceptance import fit_acceptance
 from tfcifar.evaluation.metrics import classification_metrics
 from tfcifar.evaluation.openings import model_digest, open_test_on_record
 from tfcifar.evaluation.scaling import fit_temperature
@@ -41,9 +42,10 @@ def verify(
     Returns:
         The cards. Beside what `describe_artifact` says they hold `parameters`, `metrics` by split (`n`, `accuracy`,
         `accuracy_ci95`, `nll`, `ece`, `brier`; of the test split also `calibrated`: `nll`, `ece`), `calibration`
-        (`temperature`), `parity` by split (see `export.parity.agreement`), and `flips` of the split judged last, test
-        before validation: how many images the model gets right and the file wrong (`broken`) and the other way round
-        (`mended`), with a paired test. And which images of that split each file breaks: bool [files, n].
+        (`temperature`), `acceptance` (see `fit_acceptance`), `parity` by split (see `export.parity.agreement`), and
+        `flips` of the split judged last, test before validation: how many images the model gets right and the file
+        wrong (`broken`) and the other way round (`mended`), with a paired test. And which images of that split each
+        file breaks: bool [files, n].
     """
     examples = {}
     if not load_json(run_dir.recipe).data.train_on_validation:
@@ -62,6 +64,7 @@ def verify(
         if "validation" in examples:
             scaling = fit_temperature(logits["validation"], splits.validation.labels)
             card["calibration"] = {"temperature": scaling.temperature, "fitted_on": "validation"}
+            card["acceptance"] = fit_acceptance(logits["validation"], splits.validation.labels, scaling)
             if on_test:
                 found = classification_metrics(
                     scaling.apply(logits["test"]), examples["test"].labels, splits.class_names

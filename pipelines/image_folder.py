@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipelines.errors import InputError
 from pipelines.sources import Examples, Source
@@ -141,7 +141,10 @@ def _open(source: str | Path | bytes) -> Image.Image:
 
 
 def _unreadable(name, error: Exception) -> InputError:
-    return InputError(f"{name}: cannot be read as an image ({str(error).splitlines()[0] if str(error) else error!r}).")
+    reason = str(error).splitlines()[0] if str(error) else repr(error)
+    if isinstance(error, UnidentifiedImageError):  # its own text shows Python's name of the bytes
+        reason = f"no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} file"
+    return InputError(f"{name}: cannot be read as an image ({reason}).")
 
 
 def _folders(parent: Path) -> list[Path]:

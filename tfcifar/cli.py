@@ -5,12 +5,14 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from pipelines.errors import InputError
 
-# Lines that TensorFlow's C++ side writes at every start, before its own log level counts.
+# Lines that the C++ side of TensorFlow and LiteRT writes at every start, before its own log level counts.
 GREETING = re.compile(
+    r"INFO: Created TensorFlow Lite XNNPACK delegate|"
     r"WARNING: All log messages before absl::InitializeLog|"
     r"[IWE]\d{4} .*(oneDNN custom operations|cudart_stub|cuInit|cpu_feature_guard)|"
     r"To enable the following instructions"
@@ -28,30 +30,40 @@ def make_parser(module: str, description: str, examples: str) -> argparse.Argume
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; turn InputError into one line on stderr and exit code 2, Ctrl-C into exit code 130."""
+    """Call `main`; turn InputError into one line on stderr and exit code 2, Ctrl-C into exit code 130.
+
+    A reader of the output that leaves early ends it quietly, with exit code 1.
+    """
     try:
         main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:  # whoever reads the output has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes nowhere
+        sys.exit(1)
     except KeyboardInterrupt:
         print("\ninterrupted; --resume continues a training run from its last whole epoch", file=sys.stderr)
         sys.exit(130)
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow and look for GPUs, without the greeting that would bury the lines meant for the user.
-
-    Whatever else is written to stderr meanwhile is passed on.
-    """
+    """Import TensorFlow and look for GPUs, without its greeting."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with without_greeting():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices("GPU")
+
+
+@contextmanager
+def without_greeting() -> Iterator[None]:
+    """While the block runs, keep from stderr what would bury the lines meant for the user; the rest comes after it."""
     with tempfile.TemporaryFile() as written:
         stderr = os.dup(2)
         os.dup2(written.fileno(), 2)  # C++ writes to the file descriptor, not to sys.stderr
         try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices("GPU")
+            yield
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)

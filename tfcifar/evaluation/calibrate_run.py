@@ -11,7 +11,8 @@ from tfcifar.evaluation.cross_validation import out_of_fold
 from tfcifar.evaluation.members import Members, load_members
 from tfcifar.evaluation.metrics import classification_metrics, softmax
 from tfcifar.evaluation.openings import model_digest
-from tfcifar.evaluation.scaling import METHODS, Scaling
+from tfcifar.evaluation.probabilities import Scaling
+from tfcifar.evaluation.scaling import METHODS
 from tfcifar.evaluation.statistics import compare_means
 from tfcifar.reporting.reliability import plot_before_after
 from tfcifar.run_dir import RunDir, read_json, write_json

@@ -4,43 +4,20 @@ Source: Guo, Pleiss, Sun and Weinberger 2017, "On Calibration of Modern Neural N
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_softmax
 
 from tfcifar.evaluation.cross_entropy import cross_entropy, minimum
+from tfcifar.evaluation.probabilities import Scaling, unscaled
 
 # Of what logits are multiplied by. Where a model makes no mistake on the images fitted to, the best factor is infinite.
 SMALLEST, LARGEST = 1e-2, 1e2
 LARGEST_BIAS = 50.0  # likewise: that of a class which never occurs would be minus infinity
 
 
-@dataclass(frozen=True)
-class Scaling:
-    """Calibrated logits are `scale` * logits + `bias`.
-
-    method: none, temperature (one scale, no bias: the predicted class stays) or vector. scale, bias: float64 [k].
-    """
-
-    method: str
-    scale: np.ndarray
-    bias: np.ndarray
-
-    def apply(self, logits: np.ndarray) -> np.ndarray:
-        """logits: float [n, k] -> calibrated log-probabilities, float64 [n, k]."""
-        return log_softmax(logits.astype(np.float64) * self.scale + self.bias, axis=-1)
-
-    @property
-    def temperature(self) -> float | None:
-        """What logits are divided by; None for vector scaling, which has one for each class."""
-        return None if self.method == "vector" else float(1 / self.scale[0])
-
-
 def no_scaling(logits: np.ndarray, labels: np.ndarray) -> Scaling:
     """Leaves logits as they are: what the others are compared with."""
-    k = logits.shape[1]
-    return Scaling("none", np.ones(k), np.zeros(k))
+    return unscaled(logits.shape[1])
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> Scaling:

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from tfcifar.environment import describe_environment
+from tfcifar.explain.overlay import HEAT, OPACITY
 from tfcifar.reporting.results import RESULTS, record_table
 from tfcifar.reporting.style import new_figure
 from tfcifar.reporting.tables import explanation_table
 from tfcifar.run_dir import write_csv, write_text
 
-HEAT = "inferno"
-OPACITY = 0.6  # of the map; the image below stays readable
 NAME = "explanations"
 
 

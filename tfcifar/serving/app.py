@@ -24,9 +24,13 @@ from tfcifar.serving.settings import Settings
 
 STATIC = Path(__file__).with_name("static")
 DECODERS = 2  # threads: each may hold a decoded image of max_pixels
-# Pages load nothing from elsewhere and stand in no other site's frame.
+# Pages load nothing from elsewhere, send nothing there, and stand in no other site's frame.
 PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' blob:; base-uri 'none'; form-action 'none'; object-src 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cache-Control": "no-cache",
 }
 
@@ -40,6 +44,7 @@ def make_app(settings: Settings, loader: Loader) -> Gate:
     metrics = Metrics(settings.metrics_folder)
     registry = Registry(settings, loader, metrics)
     decoders = ThreadPoolExecutor(DECODERS, thread_name_prefix="decoder")
+    explainer = ThreadPoolExecutor(1, thread_name_prefix="explainer")
 
     @asynccontextmanager
     async def lifespan(_: FastAPI):
@@ -50,6 +55,7 @@ def make_app(settings: Settings, loader: Loader) -> Gate:
             await watcher
         await asyncio.to_thread(registry.close)
         decoders.shutdown()
+        explainer.shutdown()
 
     app = FastAPI(
         title="tfcifar",
@@ -62,7 +68,7 @@ def make_app(settings: Settings, loader: Loader) -> Gate:
     )
     app.include_router(open_inference.make_router(registry))  # first: routes are tried in this order
     app.include_router(tensorflow_serving.make_router(registry, settings, decoders))
-    app.include_router(upload.make_router(registry, settings, decoders))
+    app.include_router(upload.make_router(registry, settings, decoders, explainer))
     _add_pages(app, metrics)
     _add_error_handlers(app)
     return Gate(app, settings, metrics)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import InputError
-from tfcifar.evaluation.scaling import Scaling
+from tfcifar.evaluation.probabilities import unscaled
 from tfcifar.serving.batching import Batcher
 from tfcifar.serving.metrics import Metrics
 from tfcifar.serving.opened import Loader, Opened
@@ -34,7 +34,8 @@ class ServedModel:
                 f"{len(self.class_names)}."
             )
         self.calibrated = opened.scaling is not None
-        self.scaling = opened.scaling or Scaling("none", np.ones(self.num_classes), np.zeros(self.num_classes))
+        self.scaling = opened.scaling or unscaled(self.num_classes)
+        self.acceptance, self.explain = opened.acceptance, opened.explain
         self.max_images = settings.max_queue
         watch = metrics.of_model(name, version)
         self.batcher = Batcher(
@@ -58,6 +59,7 @@ class ServedModel:
             "image_shape": self.image_shape,
             "class_names": self.class_names,
             "calibrated": self.calibrated,
+            "explains": self.explain is not None,
             "card": self.card,
         }
 

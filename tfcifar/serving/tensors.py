@@ -69,11 +69,16 @@ def image_from_file(content: bytes, model: ServedModel, max_pixels: int) -> tupl
     Raises:
         RequestError: not an image, or one that is too large; what the file claims to be does not matter.
     """
+    picture = picture_from_file(content, max_pixels)
+    return fit_image(picture, *model.image_shape[:2])[None], picture.shape[:2]
+
+
+def picture_from_file(content: bytes, max_pixels: int) -> np.ndarray:
+    """An image file's bytes -> uint8 [h, w, 3], in its own size. Raises RequestError, as `image_from_file`."""
     try:
-        picture = read_image(content, max_pixels)
+        return read_image(content, max_pixels)
     except InputError as error:
         raise bad_request(str(error)) from None
-    return fit_image(picture, *model.image_shape[:2])[None], picture.shape[:2]
 
 
 def decode_base64(value: Any) -> bytes:

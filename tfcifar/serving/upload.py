@@ -1,21 +1,35 @@
-"""One image file in, the most probable classes out: what curl, a script or the web page sends."""
+"""One image file in; the most probable classes out, or where the model looks: for curl, scripts and the web page."""
 
 import asyncio
+import io
+import math
+import time
 from concurrent.futures import Executor
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from starlette.datastructures import UploadFile
 
+from pipelines.image_folder import fit_image
+from tfcifar.evaluation.acceptance import is_foreign
 from tfcifar.serving import openapi
 from tfcifar.serving.errors import bad_request
 from tfcifar.serving.registry import Registry
+from tfcifar.serving.served import ServedModel
 from tfcifar.serving.settings import Settings
-from tfcifar.serving.tensors import image_from_file
+from tfcifar.serving.tensors import image_from_file, picture_from_file
+
+ModelName = Annotated[str | None, Query(description="default: the first one")]
+Version = Annotated[str | None, Query(description="default: the highest one")]
 
 
-def make_router(registry: Registry, settings: Settings, decoders: Executor) -> APIRouter:
+def make_router(registry: Registry, settings: Settings, decoders: Executor, explainer: Executor) -> APIRouter:
+    """The routes.
+
+    Args:
+        explainer: of one thread: while a network is explained, a layer of it is watched.
+    """
     router = APIRouter(tags=["Images"], responses=openapi.ERRORS)
 
     @router.get("/models", summary="What is served: shapes, class names, cards")
@@ -25,8 +39,9 @@ def make_router(registry: Registry, settings: Settings, decoders: Executor) -> A
     @router.post("/predict", summary="The most probable classes of an image file", openapi_extra=openapi.UPLOAD)
     async def predict(
         request: Request,
-        model: Annotated[str | None, Query(description="default: the first one")] = None,
-        version: Annotated[str | None, Query(description="default: the highest one")] = None,
+        response: Response,
+        model: ModelName = None,
+        version: Version = None,
         top: Annotated[int, Query(ge=1, le=1000, description="classes to show")] = 5,
     ) -> dict:
         content = await read_file(request)
@@ -34,7 +49,10 @@ def make_router(registry: Registry, settings: Settings, decoders: Executor) -> A
         images, size = await asyncio.get_running_loop().run_in_executor(
             decoders, image_from_file, content, served, settings.max_pixels
         )
-        (probabilities,) = served.probabilities(await served.logits(images))
+        started = time.perf_counter()
+        logits = await served.logits(images)
+        response.headers["Server-Timing"] = f"model;dur={1000 * (time.perf_counter() - started):.2f}"  # and its queue
+        (probabilities,), (foreign,) = served.probabilities(logits), is_foreign(logits, served.acceptance)
         order = np.argsort(-probabilities, kind="stable")[:top]
         return {
             "model": served.name,
@@ -42,9 +60,42 @@ def make_router(registry: Registry, settings: Settings, decoders: Executor) -> A
             "calibrated": served.calibrated,
             "image": {"height": size[0], "width": size[1]},
             "classes": [{"name": served.class_names[i], "probability": float(probabilities[i])} for i in order],
+            "uncertainty": uncertainty(probabilities),
+            "foreign": foreign,
         }
 
+    @router.post("/explain", summary="Where the model looks: a PNG with the Grad-CAM of the most probable class",
+                 openapi_extra=openapi.UPLOAD, response_class=Response,
+                 responses={200: {"content": {"image/png": {}}}})  # fmt: skip
+    async def explain(request: Request, model: ModelName = None, version: Version = None) -> Response:
+        content = await read_file(request)
+        served = registry.get(model, version)
+        if served.explain is None:
+            raise bad_request(f"model: {served.name} gives no gradients; runs and .keras files with feature maps do.")
+        loop = asyncio.get_running_loop()
+        picture = await loop.run_in_executor(decoders, picture_from_file, content, settings.max_pixels)
+        image = await loop.run_in_executor(decoders, fit_image, picture, *served.image_shape[:2])
+        logits = await served.logits(image[None])
+        png = await loop.run_in_executor(explainer, _overlay, served, picture, image[None], logits.argmax(-1))
+        return Response(png, media_type="image/png")
+
     return router
+
+
+def uncertainty(probabilities: np.ndarray) -> float:
+    """The entropy of [k] probabilities as a share of the highest there can be: 0 (sure) to 1 (all are equal)."""
+    if len(probabilities) == 1:
+        return 0.0
+    present = probabilities[probabilities > 0]
+    return float(-(present * np.log(present)).sum() / math.log(len(probabilities)))
+
+
+def _overlay(served: ServedModel, picture: np.ndarray, image: np.ndarray, classes: np.ndarray) -> bytes:
+    from tfcifar.explain.overlay import overlay  # with Matplotlib's colours
+
+    stream = io.BytesIO()
+    overlay(picture, served.explain(image, classes)[0]).save(stream, "PNG")
+    return stream.getvalue()
 
 
 async def read_file(request: Request) -> bytes:

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 
 from pipelines.errors import InputError
-from tfcifar.evaluation.scaling import Scaling
+from tfcifar.evaluation.probabilities import Scaling
 from tfcifar.serving.opened import Opened
 
 SHAPE = (4, 6, 3)
@@ -15,6 +15,13 @@ CLASSES = ["red", "green", "blue"]
 def channel_sums(images: np.ndarray) -> np.ndarray:
     """The logits of the fake model: for each colour the sum of its pixels, over 1000."""
     return (images.astype(np.float32).sum((1, 2)) / 1000).astype(np.float32)
+
+
+def left_half(images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Maps of a model that looks at the left half only."""
+    maps = np.zeros(images.shape[:3], np.float32)
+    maps[:, :, : images.shape[2] // 2] = 1
+    return maps
 
 
 class FakeModel:
@@ -36,4 +43,6 @@ class FakeModel:
         if path.read_bytes() == b"broken":
             raise InputError(f"{path}: broken")
         scaling = Scaling("temperature", np.full(3, 0.5), np.zeros(3)) if path.stem == "calibrated" else None
-        return Opened(self, SHAPE, "fake", CLASSES, scaling, {"name": path.stem})
+        acceptance = {"max_energy": -2.0} if path.stem == "bounded" else None
+        explain = left_half if path.stem == "explained" else None
+        return Opened(self, SHAPE, "fake", CLASSES, scaling, {"name": path.stem}, acceptance, explain)

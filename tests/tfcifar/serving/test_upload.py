@@ -109,3 +109,30 @@ def test_models_are_listed_with_what_a_picker_needs(client):
     assert (model["name"], model["version"], model["image_shape"]) == ("colours", "1", [4, 6, 3])
     assert model["class_names"] == ["red", "green", "blue"]
     assert model["card"] == {"name": "colours"}
+
+
+def test_an_answer_says_how_unsure_it_is_and_whether_the_image_is_foreign(start):
+    client = start(("plain.onnx", "bounded.onnx"))
+    black = encoded(np.zeros((40, 60, 3), np.uint8))  # all logits 0: the energy is -log(3)
+    unsure = client.post("/predict?model=bounded", content=black)
+    assert unsure.json()["uncertainty"] == pytest.approx(1)
+    assert unsure.json()["foreign"] is True
+    assert unsure.headers["Server-Timing"].startswith("model;dur=")
+    sure = client.post("/predict?model=bounded", content=encoded()).json()
+    assert 0 < sure["uncertainty"] < 0.5
+    assert sure["foreign"] is False
+    assert client.post("/predict?model=plain", content=black).json()["foreign"] is None
+
+
+def test_a_model_that_can_be_explained_gives_an_overlay_and_any_other_a_reason(start):
+    client = start(("plain.onnx", "explained.onnx"))
+    assert [model["explains"] for model in client.get("/models").json()["models"]] == [False, True]
+    response = client.post("/explain?model=explained", content=encoded())
+    assert response.headers["Content-Type"] == "image/png"
+    with Image.open(io.BytesIO(response.content)) as overlay:
+        pixels = np.asarray(overlay).astype(int)
+    assert pixels.shape == (320, 480, 3)  # the proportions of the model's 4 x 6
+    assert pixels[:, :160].mean() > pixels[:, 320:].mean() + 50
+    refused = client.post("/explain?model=plain", content=encoded())
+    assert (refused.status_code, refused.json()["error"][:31]) == (400, "model: plain gives no gradients")
+    assert client.post("/explain?model=explained", content=b"hello").status_code == 400

@@ -1,0 +1,105 @@
+"""Image files in, rows out: classes with probabilities, whether to believe them, and what the model looked at."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.errors import InputError
+from pipelines.image_folder import fit_image, read_image
+from tfcifar.evaluation.acceptance import is_foreign
+from tfcifar.evaluation.probabilities import unscaled
+from tfcifar.serving.opened import Opened
+
+BATCH = 16  # images
+
+
+def classify(
+    names: list[str],
+    model: Opened,
+    top: int,
+    min_probability: float | None,
+    overlays: Path | None,
+    complain: Callable[[InputError], None],
+) -> Iterator[dict]:
+    """A row for each readable image, in the order of `names`.
+
+    Args:
+        names: of image files of any size.
+        top: classes to name.
+        min_probability: below it there is no answer; None: there always is.
+        overlays: the folder for a PNG of each image with its Grad-CAM; None: none are made.
+        complain: called for each file that is no image.
+
+    Yields:
+        `image` (its name); `answer` (a class name; None: abstains); `classes`, the most probable ones first, of `name`
+        and `probability`; `calibrated` (bool); `foreign` (bool; None: not known); `explanation` (a PNG, or None).
+
+    Raises:
+        InputError: the model and its class names do not fit, or it cannot be explained.
+    """
+    if overlays is not None and model.explain is None:
+        raise InputError(f"--explain: expected a run directory or a .keras file of a network with feature maps, "
+                         f"received a model for {model.platform}.")  # fmt: skip
+    pngs = _overlay_paths(names, overlays) if overlays is not None else {}
+    for start in range(0, len(names), BATCH):
+        pictures = _read(names[start : start + BATCH], complain)
+        if not pictures:
+            continue
+        images = np.stack([fit_image(picture, *model.image_shape[:2]) for picture in pictures.values()])
+        logits = model.run(images)
+        scaling = model.scaling or unscaled(logits.shape[1])
+        maps = model.explain(images, logits.argmax(-1)) if overlays is not None else [None] * len(images)
+        results = zip(
+            pictures.items(), np.exp(scaling.apply(logits)), is_foreign(logits, model.acceptance), maps, strict=True
+        )
+        for (name, picture), probabilities, foreign, heat in results:
+            classes = _most_probable(probabilities, model, top)
+            sure = min_probability is None or classes[0]["probability"] >= min_probability
+            yield {
+                "image": os.fsencode(name).decode(errors="replace"),  # file names may hold any bytes
+                "answer": classes[0]["name"] if sure else None,
+                "classes": classes,
+                "calibrated": model.scaling is not None,
+                "foreign": foreign,
+                "explanation": None if heat is None else _save_overlay(picture, heat, pngs[name]),
+            }
+
+
+def _read(names: list[str], complain: Callable[[InputError], None]) -> dict[str, np.ndarray]:
+    """uint8 [h, w, 3] by name, of those that can be read."""
+    pictures = {}
+    for name in names:
+        try:
+            pictures[name] = read_image(name)
+        except InputError as error:
+            complain(error)
+    return pictures
+
+
+def _most_probable(probabilities: np.ndarray, model: Opened, top: int) -> list[dict]:
+    names = model.class_names or [str(index) for index in range(len(probabilities))]
+    if len(names) != len(probabilities):
+        raise InputError(f"card: expected {len(probabilities)} class names, one for each logit, received {len(names)}.")
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    return [{"name": names[index], "probability": float(probabilities[index])} for index in order]
+
+
+def _overlay_paths(names: list[str], folder: Path) -> dict[str, Path]:
+    """A PNG in `folder` for each image; images of one name, from several folders, get numbers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths, seen = {}, Counter()
+    for name in names:
+        stem = Path(name).stem
+        seen[stem] += 1
+        paths[name] = folder / (f"{stem}.png" if seen[stem] == 1 else f"{stem}-{seen[stem]}.png")
+    return paths
+
+
+def _save_overlay(picture: np.ndarray, heat: np.ndarray, path: Path) -> str:
+    from tfcifar.explain.overlay import overlay
+
+    overlay(picture, heat).save(path)
+    return str(path)
