@@ -1,30 +1,28 @@
-"""Level 3: an own architecture from scratch. The deep fast network, residual, with CutMix, on 45,000 images.
+"""Level 3: an own architecture from scratch: the deep fast network, residual, with CutMix.
 
     python -m tfcifar.train --level 3 --preset cpu --resume
 
-Its figures are not on record yet.
+Its figures are not on record yet. It is fast_96 without test-time views, whose one run has a test accuracy of 0.9572
+without them. With the validation split held out, for comparisons, calibration and ensembles:
 
-Network, rates and augmentation are those of fast_96, with more epochs in place of its 5,000 images: the validation
-split stays out of training, for the comparisons, calibration and ensembles that build on this level.
+    python -m tfcifar.train --level 3 --preset cpu --set data.train_on_validation=false --set epochs=60 \\
+        --set small_images.epochs=20
+
+Validation accuracy 0.9592, test accuracy 0.9515 (95% interval 0.9471 to 0.9555, n=1), 6.1 PFLOP, 194 min on 2 cores
+(AMD EPYC, Zen 5) with other jobs beside it, 2026-11: longer training does not make up for a tenth of the images.
 """
 
 import dataclasses
 
 from tfcifar.models import MODELS
-from tfcifar.recipe import Data, Model, MultiTask, Recipe, SmallImages
+from tfcifar.recipe import Model, MultiTask, Recipe
 from tfcifar.recipes import fast_96, residual_cnn
 
 GROUPS = ("animal: bird cat deer dog frog horse", "vehicle: airplane automobile ship truck")
 
 
 def get_recipe() -> Recipe:
-    return fast_96.get_recipe().replace(
-        name="level_3",
-        data=Data(),
-        small_images=SmallImages(epochs=20, image_size=24),
-        epochs=60,
-        tta="none",
-    )
+    return fast_96.get_recipe().replace(name="level_3", tta="none")
 
 
 def cpu(recipe: Recipe) -> Recipe:

@@ -1,13 +1,14 @@
 """Level 5: a student of two million parameters, for INT8, taught by the ensemble of level 4.
 
-    python -m tfcifar.ensemble runs/level_[123]-cpu-seed0 --output runs/ensemble
+    python -m tfcifar.ensemble RUN_DIR... --output runs/ensemble      # of runs that hold their validation images out
     python -m tfcifar.train --level 5 --preset cpu --resume
     python -m export.compress runs/level_5-cpu-seed0
 
 Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
-The student is the network of level 3 with a fifth of its parameters; everything else is as there. Each image has
-twenty augmented versions, on which the teachers are asked once; the sixty epochs see each three times.
+The student is the network of level 3 with a fifth of its parameters, in more epochs and with the validation images
+held out. Each image has twenty augmented versions, on which the teachers are asked once; the sixty epochs see each
+three times.
 """
 
 import dataclasses
@@ -19,8 +20,11 @@ from tfcifar.recipes import level_2, level_3
 def get_recipe() -> Recipe:
     return level_3.get_recipe().replace(
         name="level_5",
+        data=Data(),
         model=Model("fast_cnn_deep", widths=(64, 176, 224)),
         distill=Distill(("runs/ensemble",), temperature=2.0, weight=0.9, views=20),
+        small_images=SmallImages(epochs=20, image_size=24),
+        epochs=60,
     )
 
 
