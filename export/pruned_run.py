@@ -13,7 +13,6 @@ from export.pruning_config import PATTERNS, Pruning, fine_tuning_recipe
 from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import InputError
 from pipelines.splits import Splits
-from tfcifar.evaluation.compute import run_pflop
 from tfcifar.evaluation.openings import model_digest
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.complexity import count_macs
@@ -50,8 +49,7 @@ def prune_run(
     Raises:
         InputError: `output` is taken; other data than the source's; a layer that cannot be pruned or followed.
     """
-    source_recipe = load_json(source.recipe)
-    recipe = fine_tuning_recipe(source_recipe, pruning, epochs, learning_rate)
+    recipe = fine_tuning_recipe(load_json(source.recipe), pruning, epochs, learning_rate)
     asked = {"source": source.name, "model_sha256": model_digest(source), **pruning.settings()}
     _check_output(output, asked, recipe, resume)
     splits, data = open_splits(recipe.data)
@@ -62,13 +60,8 @@ def prune_run(
         tf.config.experimental.enable_op_determinism()
 
     model = load_model(source.model)
-    timing = read_json(source.timing)
-    pflop = timing.get("pflop")
-    if pflop is None:
-        pflop = run_pflop(source_recipe, splits, timing["epochs"], count_macs(model))
-    channels = pruning.method == "channels"
-    start = Start(output.start if channels else source.model, {"pruned": asked}, timing["seconds"], pflop)
-    prune = _prune_channels if channels else _prune_magnitude
+    start = Start.behind(source, splits, model, {"pruned": asked})
+    prune = _prune_channels if pruning.method == "channels" else _prune_magnitude
     found = prune(model, recipe, splits, output, pruning, start, resume)
     # Now, from the file: what cannot be pruned should fail at once, and `model` has changed.
     reached = {"before": describe_size(load_model(source.model), recipe, splits), **found}
@@ -111,7 +104,7 @@ def _prune_channels(
     removed = load_model(output.start)
     sparsity = 1 - trace_channels(removed).removable / graph.removable
     reached = {"sparsity": sparsity, "removed": describe_size(removed, recipe, splits)}
-    train(recipe, splits, output, resume, start)
+    train(recipe, splits, output, resume, dataclasses.replace(start, model=output.start))
     return reached | {"after": describe_size(load_model(output.model), recipe, splits)}
 
 

@@ -14,9 +14,7 @@ from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.environment import record_command
-from tfcifar.evaluation.compute import run_pflop
 from tfcifar.evaluation.openings import model_digest
-from tfcifar.models.complexity import count_macs
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Distill, MultiTask, Optimizer, Recipe, Schedule, SmallImages, Transfer
 from tfcifar.recipe_json import load_json
@@ -71,9 +69,7 @@ def quantize_run(
 
     said = tf.function(lambda images: tf.nn.softmax(tf.cast(model(images, training=False), tf.float32)))
     summary = fine_tune(clone, recipe, splits, output, save, resume=resume, relabel=lambda images, labels: said(images))
-    timing = read_json(source.timing)
-    pflop = timing.get("pflop") or run_pflop(load_json(source.recipe), splits, timing["epochs"], count_macs(model))
-    start = Start(source.model, {}, timing["seconds"], pflop)
+    start = Start.behind(source, splits, model, {})
     write_json(output.timing, start.with_costs(summary, recipe, splits, folded))
     environment = read_json(output.environment)
     after = summary["val_accuracy"]

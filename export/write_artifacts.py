@@ -1,6 +1,7 @@
 """All files of a trained run: one for each format, in one folder, written from the same model."""
 
 import shutil
+import tempfile
 from pathlib import Path
 
 import keras
@@ -36,11 +37,11 @@ def write_artifacts(
             write_whole(path, lambda temporary: shutil.copyfile(run_dir.model, temporary))
         elif form == "onnx_float32":
             write_onnx(model, path)
-    if "onnx_int8" in paths:
-        whole = paths.get("onnx_float32", folder / f".{name}{FORMATS['onnx_float32']}")
-        if "onnx_float32" not in paths:
+    if "onnx_int8" in paths and "onnx_float32" in paths:
+        quantize_onnx(paths["onnx_float32"], paths["onnx_int8"], representative)
+    elif "onnx_int8" in paths:
+        with tempfile.TemporaryDirectory() as elsewhere:
+            whole = Path(elsewhere) / "float32.onnx"
             write_onnx(model, whole)
-        quantize_onnx(whole, paths["onnx_int8"], representative)
-        if "onnx_float32" not in paths:
-            whole.unlink()
+            quantize_onnx(whole, paths["onnx_int8"], representative)
     return paths

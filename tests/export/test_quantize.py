@@ -72,5 +72,7 @@ def test_the_command_makes_a_run_with_its_int8_file_and_resumes(tmp_path):
     same = runtime(pictures.astype(np.uint8)).argmax(-1) == model.predict(pictures, verbose=0).argmax(-1)
     assert same.mean() >= 0.8
     assert "already holds a run" in error_lines(run(*asked, expect=2))[0]
+    resumed = run("tfcifar.train", "--recipe", output / "recipe.json", "--run-dir", output, "--resume", expect=2)
+    assert "holds a quantized run, which export.quantize --resume continues" in error_lines(resumed)[0]
     assert "was started otherwise" in error_lines(run(*asked, "--keep-zeros", "--resume", expect=2))[0]
     assert run(*asked, "--resume").stdout.splitlines()[-2:] == stdout.splitlines()[-2:]

@@ -1,5 +1,7 @@
 """Students of teachers: the loss, what teachers say kept on disk, and whole small trainings."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax, rel_entr, softmax
@@ -140,3 +142,21 @@ def test_features_are_compared_on_small_images_too():
     student = with_feature_projection(build("small_cnn"), 7)
     shapes = {name: output.shape for name, output in at_image_size(student, 16).output.items()}
     assert shapes == {CLASSES: (None, 5), FEATURES: (None, 7)}
+
+
+def test_an_ensemble_that_would_say_something_else_here_is_refused(splits, teacher, tmp_path):
+    member = {"name": "teacher", "run_dir": str(teacher.path), "model": "another", "count": 1, "temperature": 1.0}
+    names = list(splits.class_names)
+    content = {
+        "vote": "soft",
+        "class_names": names,
+        "members": [member],
+        "weights": None,
+        "bias": None,
+        "penalty": None,
+    }
+    (tmp_path / "environment.json").write_text(json.dumps({"data": {"class_names": names}}))
+    for views, message in (("flip", "averages the views flip"), ("none", "has changed since")):
+        (tmp_path / "ensemble.json").write_text(json.dumps(content | {"views": views}))
+        with pytest.raises(InputError, match=message):
+            Teachers(student(RunDir(tmp_path)), splits)

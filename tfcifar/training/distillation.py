@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pipelines.datasets import steps_per_epoch
 from pipelines.errors import InputError
 from pipelines.splits import Splits
-from tfcifar.ensemble.saved import load_ensemble
+from tfcifar.ensemble.saved import Ensemble, load_ensemble
 from tfcifar.ensemble.votes import log_probabilities, mixture
 from tfcifar.evaluation.openings import model_digest
 from tfcifar.models.features import with_features
@@ -113,6 +113,8 @@ class _Member:
 
     def __init__(self, folder: RunDir, with_features_too: bool):
         self.ensemble = load_ensemble(folder.path) if folder.ensemble.is_file() else None
+        if self.ensemble is not None:
+            _check_ensemble(self.ensemble, folder)
         paths = [folder.path] if self.ensemble is None else self.ensemble.run_dirs
         self.models = [load_model(RunDir(path).model) for path in paths]
         if with_features_too:
@@ -121,6 +123,21 @@ class _Member:
     def __call__(self, images: np.ndarray) -> np.ndarray:
         logits = np.stack([model.predict_on_batch(images) for model in self.models]).astype(np.float64)
         return log_probabilities(logits, np.ones(1))[0] if self.ensemble is None else self.ensemble.combine(logits)
+
+
+def _check_ensemble(ensemble: Ensemble, folder: RunDir) -> None:
+    """Raises InputError where what it would say here is not what it was judged by."""
+    if ensemble.views != "none":
+        raise InputError(
+            f"distill.teachers: expected an ensemble of plain predictions, {folder.path} averages the views "
+            f"{ensemble.views}; make one with --views none."
+        )
+    for path, digest in zip(ensemble.run_dirs, ensemble.models, strict=True):
+        if model_digest(RunDir.existing(path)) != digest:
+            raise InputError(
+                f"distill.teachers: the model of {path} has changed since {folder.path} was made of it; "
+                "run python -m tfcifar.ensemble again."
+            )
 
 
 class Targets:

@@ -10,6 +10,8 @@ from tfcifar.evaluation.compute import run_pflop
 from tfcifar.models.complexity import count_macs
 from tfcifar.models.multi_task import classifier_of
 from tfcifar.recipe import Recipe
+from tfcifar.recipe_json import load_json
+from tfcifar.run_dir import RunDir, read_json
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,15 @@ class Start:
     provenance: dict
     seconds: float
     pflop: float
+
+    @classmethod
+    def behind(cls, source: RunDir, splits: Splits, model: keras.Model, provenance: dict) -> "Start":
+        """The model of a finished run, with the costs of its training; `model` is that model, loaded."""
+        timing = read_json(source.timing)
+        pflop = timing.get("pflop")
+        if pflop is None:
+            pflop = run_pflop(load_json(source.recipe), splits, timing["epochs"], count_macs(classifier_of(model)))
+        return cls(source.model, provenance, timing["seconds"], pflop)
 
     def with_costs(self, summary: dict, recipe: Recipe, splits: Splits, model: keras.Model) -> dict:
         """The `summary` of a run that began here, with the costs of all training: behind it and its own."""

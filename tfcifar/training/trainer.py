@@ -147,8 +147,9 @@ def _check_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool
         environment = read_json(run_dir.environment)
         if "soup" in environment:
             raise InputError(f"--resume: {run_dir.path} holds a soup of runs, not a run; give another --run-dir.")
-        if "pruned" in environment and start is None:
-            raise InputError(f"--resume: {run_dir.path} holds a pruned run, which export.prune --resume continues.")
+        for made, command in (("pruned", "export.prune"), ("quantized", "export.quantize")):
+            if made in environment and start is None:
+                raise InputError(f"--resume: {run_dir.path} holds a {made} run, which {command} --resume continues.")
         before = dataclasses.asdict(load_json(run_dir.recipe))
         different = [name for name, value in dataclasses.asdict(recipe).items() if value != before[name]]
         if different:
