@@ -43,14 +43,15 @@ def recipe_from_arguments(args) -> Recipe:
 def with_model(recipe: Recipe, name: str) -> Recipe:
     """`recipe` with another model.
 
-    ImageNet weights and transfer phases only where it has a backbone; small images only where both have or lack one.
+    ImageNet weights and transfer phases only where it has a backbone; sizes of images only where both have or lack one.
     """
     if name == recipe.model.name:
         return recipe
-    model = Model(name, weights="imagenet" if MODELS[name].pretrained else None, dropout=recipe.model.dropout)
-    transfer = recipe.transfer if MODELS[name].pretrained else Transfer()
-    alike = MODELS[name].pretrained == MODELS[recipe.model.name].pretrained
-    small_images = recipe.small_images if alike else SmallImages()
+    pretrained = MODELS[name].pretrained
+    alike = pretrained == MODELS[recipe.model.name].pretrained
+    image_size, small_images = (recipe.model.image_size, recipe.small_images) if alike else (None, SmallImages())
+    model = Model(name, "imagenet" if pretrained else None, image_size, dropout=recipe.model.dropout)
+    transfer = recipe.transfer if pretrained else Transfer()
     return recipe.replace(name=f"{recipe.name}-{name}", model=model, transfer=transfer, small_images=small_images)
 
 

@@ -7,8 +7,10 @@ import pytest
 from pipelines.augment_config import Augment
 from pipelines.errors import InputError
 from tfcifar import recipes
+from tfcifar.models import MODELS
 from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule, SmallImages, Transfer
 from tfcifar.recipe_json import from_json, load_json
+from tfcifar.runs import with_model
 
 
 def make(**changes) -> Recipe:
@@ -214,3 +216,11 @@ def test_a_preset_that_a_recipe_does_not_offer_is_refused_with_those_it_does():
 def test_an_unknown_recipe_is_answered_with_the_nearest():
     with pytest.raises(InputError, match=r"recipe: no such name: smok. Did you mean smoke\?"):
         recipes.load("smok")
+
+
+@pytest.mark.parametrize("model", [name for name, entry in MODELS.items() if entry.pretrained])
+def test_a_level_of_a_backbone_keeps_its_image_sizes_with_another_backbone(model):
+    level_2 = recipes.load("level_2", "cpu")
+    other = with_model(level_2, model)
+    assert (other.model.name, other.model.image_size) == (model, level_2.model.image_size)
+    assert other.small_images == level_2.small_images

@@ -14,6 +14,7 @@ from pipelines.sources import Examples, Source
 from pipelines.splits import make_splits
 from tfcifar.models import MODELS, Entry, build_model
 from tfcifar.models.normalization import FusedBatchNormalization
+from tfcifar.models.transfer import Upscale
 from tfcifar.recipe import Data, Model, MultiTask, Optimizer, Recipe, Schedule, SmallImages, Transfer
 from tfcifar.run_dir import RunDir, read_history
 from tfcifar.training import callbacks
@@ -44,36 +45,61 @@ def interrupt_after(epochs: int, monkeypatch) -> None:
 
 def tiny_transfer(image_shape, num_classes, weights, image_size, dropout):
     """A transfer model in small: a nested backbone of four layers, and a head."""
-    inner = keras.Input(image_shape)
+    inner = keras.Input((image_size or image_shape[0], image_size or image_shape[1], 3))
     x = keras.layers.Conv2D(4, 3, name="conv1")(inner)
     x = FusedBatchNormalization(momentum=0.9, name="norm")(x)
     x = keras.layers.Conv2D(4, 3, name="conv2")(x)
     inputs = keras.Input(image_shape)
-    x = keras.Model(inner, x, name="backbone")(inputs)
+    resized = Upscale(image_size, image_size)(inputs) if image_size else inputs
+    x = keras.Model(inner, x, name="backbone")(resized)
     x = keras.layers.Dropout(dropout)(keras.layers.GlobalAveragePooling2D()(x))
     return keras.Model(inputs, keras.layers.Dense(num_classes, name="logits")(x))
 
 
-@pytest.mark.parametrize("stop_after", [1, 2, 3])
-def test_a_run_of_three_phases_resumes_at_their_borders_and_inside_the_last(splits, tmp_path, monkeypatch, stop_after):
-    entry = Entry(f"{__name__}:tiny_transfer", "a backbone of four layers", pretrained=True)
-    monkeypatch.setitem(MODELS, "tiny_transfer", entry)
-    phased = recipe(
+@pytest.fixture(scope="module")
+def phased(tiny_backbone) -> Recipe:
+    return recipe(
         model=Model("tiny_transfer", dropout=0.2),
         epochs=3,
         transfer=Transfer(head_epochs=1, unfreeze=(0.3, 1.0)),
         optimizer=Optimizer("adam", learning_rate=0.01, ema_decay=0.9),
     )
-    undisturbed, resumed = RunDir(tmp_path / "undisturbed"), RunDir(tmp_path / "resumed")
-    train(phased, splits, undisturbed)
-    assert [row["phase"] for row in read_history(undisturbed.history)] == [
+
+
+@pytest.fixture(scope="module")
+def tiny_backbone():
+    entry = Entry(f"{__name__}:tiny_transfer", "a backbone of four layers", pretrained=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "tiny_transfer", entry)
+        yield
+
+
+@pytest.fixture(scope="module")
+def undisturbed_phases(splits, phased, tmp_path_factory):
+    run_dir = RunDir(tmp_path_factory.mktemp("undisturbed"))
+    train(phased, splits, run_dir)
+    return run_dir
+
+
+def resumed_run(config, splits, run_dir, stop_after, monkeypatch) -> None:
+    interrupt_after(stop_after, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, splits, run_dir)
+    train(config, splits, run_dir, resume=True)
+
+
+def test_a_backbone_thaws_from_its_top(undisturbed_phases):
+    assert [row["phase"] for row in read_history(undisturbed_phases.history)] == [
         "head", "fine-tune top 30%", "fine-tune", "fine-tune",
     ]  # fmt: skip
 
-    interrupt_after(stop_after, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        train(phased, splits, resumed)
-    train(phased, splits, resumed, resume=True)
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_a_run_of_three_phases_resumes_at_their_borders_and_inside_the_last(
+    splits, phased, undisturbed_phases, tmp_path, monkeypatch, stop_after
+):
+    undisturbed, resumed = undisturbed_phases, RunDir(tmp_path / "resumed")
+    resumed_run(phased, splits, resumed, stop_after, monkeypatch)
     with (
         np.load(undisturbed.checkpoints / "state-0004.npz") as expected,
         np.load(resumed.checkpoints / "state-0004.npz") as found,
@@ -181,25 +207,34 @@ def larger_splits(splits):
     return make_splits(Source("colours", ("red", "green", "blue"), (20, 20, 3), larger, None, None))
 
 
-@pytest.mark.parametrize("stop_after", [2, 3])
-def test_a_run_with_small_images_resumes_at_the_border_and_inside(larger_splits, tmp_path, monkeypatch, stop_after):
-    small_first = recipe(
-        model=Model("fast_cnn", dropout=0.2, widths=(4, 4, 4)),
-        epochs=4,
-        small_images=SmallImages(2, image_size=16),
-        schedule=Schedule("linear"),
-        optimizer=Optimizer("muon", learning_rate=0.1, momentum=0.6, weight_decay=0.01, ema_decay=0.9),
-    )
-    undisturbed, resumed = RunDir(tmp_path / "undisturbed"), RunDir(tmp_path / "resumed")
-    train(small_first, larger_splits, undisturbed)
-    history = read_history(undisturbed.history)
+SMALL_FIRST = recipe(
+    model=Model("fast_cnn", dropout=0.2, widths=(4, 4, 4)),
+    epochs=4,
+    small_images=SmallImages(2, image_size=16),
+    schedule=Schedule("linear"),
+    optimizer=Optimizer("muon", learning_rate=0.1, momentum=0.6, weight_decay=0.01, ema_decay=0.9),
+)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_small(larger_splits, tmp_path_factory):
+    run_dir = RunDir(tmp_path_factory.mktemp("undisturbed_small"))
+    train(SMALL_FIRST, larger_splits, run_dir)
+    return run_dir
+
+
+def test_small_images_come_first_and_the_rate_falls_over_all_epochs(undisturbed_small):
+    history = read_history(undisturbed_small.history)
     assert [row["phase"] for row in history] == ["small images", "small images", "train", "train"]
     assert [row["learning_rate"] for row in history] == pytest.approx([0.075, 0.05, 0.025, 0], abs=1e-7)
 
-    interrupt_after(stop_after, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        train(small_first, larger_splits, resumed)
-    train(small_first, larger_splits, resumed, resume=True)
+
+@pytest.mark.parametrize("stop_after", [2, 3])
+def test_a_run_with_small_images_resumes_at_the_border_and_inside(
+    larger_splits, undisturbed_small, tmp_path, monkeypatch, stop_after
+):
+    undisturbed, resumed = undisturbed_small, RunDir(tmp_path / "resumed")
+    resumed_run(SMALL_FIRST, larger_splits, resumed, stop_after, monkeypatch)
     with (
         np.load(undisturbed.checkpoints / "state-0004.npz") as expected,
         np.load(resumed.checkpoints / "state-0004.npz") as found,
@@ -209,9 +244,10 @@ def test_a_run_with_small_images_resumes_at_the_border_and_inside(larger_splits,
             np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.usefixtures("tiny_backbone")
 def test_a_transfer_model_resumes_where_its_small_images_end(splits, tmp_path, monkeypatch):
     small_first = recipe(
-        model=Model("mobilenet", alpha=0.25, image_size=64),
+        model=Model("tiny_transfer", dropout=0.2, image_size=64),
         epochs=2,
         transfer=Transfer(head_epochs=1),
         small_images=SmallImages(1, image_size=32),
@@ -222,13 +258,18 @@ def test_a_transfer_model_resumes_where_its_small_images_end(splits, tmp_path, m
     history = read_history(undisturbed.history)
     assert [row["phase"] for row in history] == ["head", "small images", "fine-tune"]
 
-    interrupt_after(2, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        train(small_first, splits, resumed)
-    train(small_first, splits, resumed, resume=True)
+    resumed_run(small_first, splits, resumed, 2, monkeypatch)
     again = read_history(resumed.history)
     assert [row["loss"] for row in again] == pytest.approx([row["loss"] for row in history], abs=1e-4)
     assert again[-1]["val_loss"] == pytest.approx(history[-1]["val_loss"], abs=1e-4)
+
+
+def test_images_stay_as_they_are_where_the_model_upscales_them():
+    model = tiny_transfer((32, 40, 3), num_classes=3, weights=None, image_size=64, dropout=0)
+    trainable = TrainableModel.wrap(model, None, None, integer_labels=True, image_size=32)
+    trainable.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    batches = tf.data.Dataset.from_tensors((np.zeros((2, 32, 40, 3), "float32"), np.zeros(2, "int64")))
+    trainable.fit(batches, verbose=0)
 
 
 def test_validation_is_on_whole_images_while_training_is_on_small_ones(larger_splits, tmp_path):
@@ -284,8 +325,5 @@ def test_the_rate_falls_on_a_plateau_and_a_resumed_run_goes_on_with_it(splits, t
     np.testing.assert_allclose(rates, [0.1, 0.1, 0.1, 0.05, 0.05], rtol=1e-6)
 
     validate_as([1.0, 1.1, 1.2, 1.3, 1.4])
-    interrupt_after(2, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, splits, RunDir(tmp_path / "resumed"))
-    train(config, splits, RunDir(tmp_path / "resumed"), resume=True)
+    resumed_run(config, splits, RunDir(tmp_path / "resumed"), 2, monkeypatch)
     assert [row["learning_rate"] for row in read_history(RunDir(tmp_path / "resumed").history)] == rates

@@ -34,13 +34,14 @@ class TrainableModel(keras.Model):
             image_size: to train on images of that size (see `at_image_size`); None: as they come.
             groups: float32 [k, groups] of a model with a group head: see `parse_groups`.
         """
+        whole = model.input_shape
         model = at_image_size(model, image_size) if image_size else model
         trainable = cls(inputs=model.input, outputs=model.output, name=f"{model.name}_training")
         trainable.device_augment = device_augment
         trainable.average = average
         trainable.epoch_average = epoch_average
         trainable.integer_labels = integer_labels
-        trainable.shrink_to = image_size if image_size and model.input_shape[1] == image_size else None
+        trainable.shrink_to = image_size if model.input_shape != whole else None
         trainable.groups = groups
         trainable.data_wait_seconds = 0.0
         return trainable
