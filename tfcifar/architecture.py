@@ -40,8 +40,8 @@ def main(argv: list[str] | None = None) -> None:
     for name in args.model or MODELS:
         entry = MODELS[name]
         model = build_model(Model(name), shape, args.classes, mean=(0.5,) * 3, std=(0.25,) * 3)
-        builder = entry.load()
-        why = inspect.getdoc(getattr(builder, "func", builder)) or ""
+        builder = getattr(entry.load(), "func", entry.load())
+        why = "\n\n".join(filter(None, (inspect.getdoc(inspect.getmodule(builder)), inspect.getdoc(builder))))
         write_page(name, entry.description, why, parts_of(model), args.output)
         print(f"{args.output / name}.md", flush=True)
 

@@ -15,7 +15,7 @@ def write_page(name: str, description: str, why: str, parts: list[Part], folder:
     """Write NAME.md and NAME.png into `folder`; return the text of the page.
 
     Args:
-        why: the reasons for its design: the docstring of what builds it.
+        why: the reasons for its design: the docstrings of what builds it.
     """
     plot_graph(parts, folder / f"{name}.png")
     text = (
