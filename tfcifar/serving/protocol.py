@@ -22,6 +22,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     head_timer: asyncio.TimerHandle | None = None
     stall_timer: asyncio.TimerHandle | None = None
+    running = None  # the request that is being answered; with others behind it, `cycle` is the last of them
     head_bytes = 0
     unparsed = 0  # bytes since there was the last whole piece: what the parser may be holding
 
@@ -32,6 +33,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc) -> None:
         self._stop_timer()
         self._stop_stall_timer()
+        if self.running is not None:  # uvicorn tells `cycle` alone, and this one would write to what is closed
+            self.running.disconnected = True
+            self.running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -71,6 +75,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self.unparsed = 0
         super().on_body(body)
+
+    def _start_asgi_task(self, cycle, app) -> None:
+        self.running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import logging
 import logging.config
 import math
 import multiprocessing
@@ -92,6 +93,7 @@ def free_large_blocks() -> None:
 def _make_app(settings: Settings, loader: Loader):
     """In the process that will serve it."""
     free_large_blocks()
+    logging.captureWarnings(True)  # Pillow warns of odd metadata: into the log, as JSON lines
     return make_app(settings, loader)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 
 import pytest
@@ -145,6 +146,19 @@ def test_a_client_that_asks_again_and_again_without_waiting_is_refused():
         return b""
 
     assert asyncio.run(asyncio.wait_for(pipeline(), 5)).count(b"ok") <= protocol.PIPELINED
+
+
+def test_a_connection_that_is_closed_before_the_answer_is_no_error_of_the_server(caplog):
+    async def pipeline():
+        async with connection() as (reader, writer):
+            writer.write(GET.replace(b"/ ", b"/0.1 ", 1) + GET + b"no HTTP\r\n\r\n")
+            await reader.read()
+            await asyncio.sleep(0.2)
+
+    uvloop = pytest.importorskip("uvloop")  # it raises where asyncio's own loop says nothing
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(pipeline(), 5))
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_a_client_that_does_not_read_its_answer_loses_its_connection(monkeypatch):
