@@ -117,6 +117,13 @@ def test_a_form_may_not_choose_by_which_python_codec_it_is_read(client, charset)
     assert client.post("/predict", content=body, headers={"Content-Type": kind}).status_code == 200
 
 
+def test_a_large_form_needs_no_disk(start, monkeypatch):
+    monkeypatch.setattr("tempfile.TemporaryFile", None)
+    noise = np.random.default_rng(0).integers(0, 256, (800, 800, 3)).astype(np.uint8)
+    client = start(max_body=3_000_000)
+    assert client.post("/predict", files={"image": ("x.png", encoded(noise))}).status_code == 200
+
+
 def test_a_jpeg_of_scans_over_scans_is_refused_before_it_takes_minutes(client):
     image = encoded(kind="JPEG", progressive=True)
     scan = image[image.rindex(b"\xff\xda") : -2]
