@@ -121,11 +121,12 @@ def _rare_modes() -> list[bytes]:
 
 def _other_formats() -> list[bytes]:
     return [
-        *(encoded(picture(), kind) for kind in ("TIFF", "ICO", "PPM", "TGA", "PCX", "JPEG2000", "PDF", "EPS", "DDS")),
+        *(encoded(picture(), kind) for kind in ("TIFF", "ICO", "PPM", "TGA", "PCX", "JPEG2000", "EPS", "DDS")),
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(%pipe%id) (r) file\n",
         b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>',
         b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>',
         b"<html><script>alert(1)</script></html>",
+        b"%PDF-1.4\n1 0 obj\n<< /OpenAction << /S /Launch /F (id) >> >>\nendobj\n%%EOF\n",
         b"PK\x05\x06" + bytes(18),
         b"\x7fELF" + bytes(200),
         b"\x1f\x8b\x08\0" + bytes(20),

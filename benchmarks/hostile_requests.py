@@ -133,7 +133,7 @@ class Bodies:
     def compressed(self) -> Hostile:
         path, content = self.source.choice(self.bodies)
         body = self.source.choice([json.dumps(content).encode(), bytes(1_000_000), self.ordinary[0]])
-        packed = self.source.choice([gzip.compress, zlib.compress, bytes])(body)
+        packed = self.source.choice([lambda data: gzip.compress(data, mtime=0), zlib.compress, bytes])(body)
         encoding = self.source.choice(["gzip", "deflate", "br", "zstd", "gzip, gzip", "identity, gzip", "x"])
         return Hostile("compressed", post(path, packed, {"Content-Encoding": encoding}))
 

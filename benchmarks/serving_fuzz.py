@@ -64,7 +64,10 @@ def parse(argv=None) -> argparse.Namespace:
 
 
 def send_all(port: int, process, requests: Iterator, keep: Path) -> Report:
-    """Send `requests`, CALLERS at a time; those that the server fails on go to `keep`."""
+    """Send `requests`, CALLERS at a time; those that the server fails on go to `keep`.
+
+    process: of the server, with `pid` and `poll()`; it is asked after every BATCH requests whether it is alive.
+    """
     from benchmarks.fuzz_answers import ask, fault_of, save
     from benchmarks.serving_load import Memory
 
@@ -174,8 +177,8 @@ def records(sent: int, faults: int, command: dict, hardware: str, seconds: float
     ]  # fmt: skip
 
 
-def main() -> None:
-    args = parse()
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
     if args.replay:
         replay(args)
         return
@@ -205,7 +208,8 @@ def main() -> None:
 
         seconds = time.perf_counter() - started
         put_on_record(records(sent, len(report.faults), describe_command(), describe_hardware([]), seconds))
-    raise SystemExit(1 if report.faults else 0)
+    if report.faults:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":
