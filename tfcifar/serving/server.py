@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -92,9 +93,11 @@ def free_large_blocks() -> None:
 
 def _make_app(settings: Settings, loader: Loader):
     """In the process that will serve it."""
-    free_large_blocks()
     logging.captureWarnings(True)  # Pillow warns of odd metadata: into the log, as JSON lines
-    return make_app(settings, loader)
+    app = make_app(settings, loader)
+    if "tensorflow" not in sys.modules:  # its layers want such memory all the time; LiteRT and ONNX Runtime keep theirs
+        free_large_blocks()
+    return app
 
 
 def _load_once(settings: Settings, loader: Loader) -> None:
