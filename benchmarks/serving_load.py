@@ -72,10 +72,10 @@ def parse(argv=None) -> argparse.Namespace:
 
 
 @contextlib.contextmanager
-def server(artifact: Path, *options):
-    """(port, process) of a server on a free port; its log goes to a file that goes with it."""
+def server(artifact: Path, *options, log_file: Path | None = None):
+    """(port, process) of a server on a free port; its log goes to `log_file`, or to one that goes with it."""
     command = [sys.executable, "-m", "tfcifar.serve", f"model={artifact}", "--port", "0", *map(str, options)]
-    with tempfile.NamedTemporaryFile("w+") as log:
+    with open(log_file, "w+") if log_file else tempfile.NamedTemporaryFile("w+") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:
             while not (found := re.search(r"^serving on http://\S+:(\d+)", Path(log.name).read_text(), re.MULTILINE)):
@@ -125,16 +125,23 @@ class Memory(threading.Thread):
         while self.path.exists() and not self.ended.wait(0.1):
             self.samples.append(int(self.path.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
 
-    def stop(self) -> str:
-        """What the samples say, for example "121 MB, then 121 MB"."""
+    def stop(self) -> tuple[list[int], list[int]] | None:
+        """The samples of the second quarter of the time and of the last; None: there are none.
+
+        The first quarter fills queues and buffers; after that nothing may grow.
+        """
         self.ended.set()
         self.join()
         quarter = len(self.samples) // 4
-        if not quarter:
-            return "unknown"
-        # The first quarter fills queues and buffers; after that nothing may grow.
-        second, last = self.samples[quarter : 2 * quarter], self.samples[-quarter:]
-        return f"{max(second) / 1e6:.0f} MB in the second quarter of the time, {max(last) / 1e6:.0f} MB in the last"
+        return (self.samples[quarter : 2 * quarter], self.samples[-quarter:]) if quarter else None
+
+
+def most_memory(quarters: tuple[list[int], list[int]] | None) -> str:
+    """What `Memory.stop` gives, for example "121 MB in the second quarter of the time, 121 MB in the last"."""
+    if quarters is None:
+        return "unknown"
+    second, last = (f"{max(samples) / 1e6:.0f} MB" for samples in quarters)
+    return f"{second} in the second quarter of the time, {last} in the last"
 
 
 def measure(args) -> tuple[list[Row], str]:
@@ -157,7 +164,7 @@ def measure(args) -> tuple[list[Row], str]:
         memory.start()
         overload = asyncio.run(offer(port, large, 64, args.seconds, rate))
         rows.append(Row(f"{args.images} images, {rate:,.0f} requests/s offered", args.images, overload))
-        said = memory.stop()
+        said = most_memory(memory.stop())
     with server(args.artifact, "--max-batch", 1, "--max-delay", 0) as (port, _):
         load = asyncio.run(saturate(port, single, SINGLE_CALLERS, args.seconds))
         rows.insert(2, Row(f"1 image, {SINGLE_CALLERS} callers, without batching", 1, load, raw_single))

@@ -13,6 +13,7 @@ from export.runtimes import open_artifact
 from pipelines.errors import InputError
 from pipelines.synthetic import generate
 from tests.export.models import build
+from tests.export.triton import read_config, tensors
 
 CASES = [("small_cnn", None), ("fast_cnn", None), ("attention_cnn", "mhsa"), ("mobilenet", None)]
 SHAPES = generate(64, num_classes=10, size=32, seed=0).images
@@ -40,6 +41,19 @@ def test_the_file_takes_uint8_and_gives_the_models_logits_for_any_batch(tmp_path
     graph = onnx.load(tmp_path / "model.onnx").graph
     assert [value.name for value in (*graph.input, *graph.output)] == ["images", "logits"]
     assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
+
+
+def test_the_configuration_for_triton_says_what_the_file_takes_and_gives(fast_cnn_file):
+    config = read_config("student")
+    assert config.backend == "onnxruntime"
+    graph = onnx.load(fast_cnn_file).graph
+    kinds = {onnx.TensorProto.UINT8: "TYPE_UINT8", onnx.TensorProto.FLOAT: "TYPE_FP32"}
+    found = [(each.name, each.type.tensor_type) for each in (*graph.input, *graph.output)]
+    received = [(name, kinds[kind.elem_type], [size.dim_value for size in kind.shape.dim[1:]]) for name, kind in found]
+    images, (name, kind, sizes) = tensors(config)
+    assert images == received[0]
+    assert (name, kind, len(sizes)) == (*received[1][:2], len(received[1][2]))  # this model has other classes
+    assert all(kind.shape.dim[0].dim_param for _, kind in found)  # any batch
 
 
 def test_a_model_of_half_precision_becomes_float32_throughout(tmp_path):

@@ -14,6 +14,7 @@ from export import saved_model
 from export.saved_model import RELOAD, check_parity, check_replaceable, export_saved_model, parity_images
 from pipelines.errors import InputError
 from pipelines.preprocess import standardize
+from tests.export.triton import read_config, tensors
 from tests.integration.commands import PROJECT, error_lines, run
 from tfcifar.models import build_model
 from tfcifar.recipe import Model
@@ -54,6 +55,18 @@ def no_fresh_process(monkeypatch):
         return loaded.serve(images)["logits"].numpy()
 
     monkeypatch.setattr(saved_model, "_logits_in_fresh_process", load_here)
+
+
+def test_the_folder_is_what_tensorflow_serving_and_triton_are_told_of(tmp_path, run_dir, no_fresh_process):
+    record = export_saved_model(run_dir, tmp_path / "serving" / "level_2" / "1")
+    signature = tf.saved_model.load(str(tmp_path / "serving" / "level_2" / "1")).signatures["serving_default"]
+    (images,), (logits,) = signature.structured_input_signature[1].values(), signature.structured_outputs.values()
+    assert (images.name, list(images.shape)) == ("images", record["input"]["shape"])
+    assert list(signature.structured_outputs) == ["logits"]
+    (name, kind, sizes), output = tensors(read_config("level_2"))
+    assert (name, kind, len(sizes)) == ("images", "TYPE_UINT8", images.shape.rank - 1)
+    assert (images.dtype, logits.dtype) == (tf.uint8, tf.float32)
+    assert output[:2] == ("logits", "TYPE_FP32")
 
 
 def test_the_command_writes_a_model_that_takes_uint8_and_gives_the_logits_of_numpy(run_dir):

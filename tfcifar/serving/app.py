@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
 
 from tfcifar import __version__
 from tfcifar.serving import open_inference, tensorflow_serving, upload
@@ -41,6 +42,7 @@ def make_app(settings: Settings, loader: Loader) -> Gate:
     Raises:
         InputError: see `Registry`.
     """
+    MultiPartParser.spool_max_size = settings.max_body  # bodies are bounded: none goes to a file for a while
     metrics = Metrics(settings.metrics_folder)
     registry = Registry(settings, loader, metrics)
     decoders = ThreadPoolExecutor(DECODERS, thread_name_prefix="decoder")

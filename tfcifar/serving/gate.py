@@ -116,7 +116,7 @@ class Body:
     def __init__(self, receive: Receive, gate: Gate):
         self.source, self.gate, self.limit = receive, gate, gate.settings.max_body
         self.received = 0  # bytes
-        self.held = 0  # bytes counted in gate.held: announced or received
+        self.held = 0  # bytes counted in gate.held; not those that are announced: they may never come
         self.complete = False
 
     async def expect(self, content_length: str | None) -> None:
@@ -128,7 +128,6 @@ class Body:
         if int(content_length) > self.limit:
             await self._drain()
             raise self._too_large()
-        self._hold(int(content_length))
 
     async def receive(self) -> Message:
         message = await self.source()
@@ -138,16 +137,16 @@ class Body:
             self.received += len(message.get("body", b""))
             if self.received > self.limit:
                 raise self._too_large()
-            self._hold(self.received)
+            self._hold()
             self.complete = not message.get("more_body", False)
         return message
 
-    def _hold(self, size: int) -> None:
-        if size > self.held:
-            if self.gate.held + size - self.held > BODIES * self.limit:
-                raise busy("the bodies of the requests in progress take all memory that is allowed; try again later.")
-            self.gate.held += size - self.held
-            self.held = size
+    def _hold(self) -> None:
+        more = self.received - self.held
+        if self.gate.held + more > BODIES * self.limit:
+            raise busy("the bodies of the requests in progress take all memory that is allowed; try again later.")
+        self.gate.held += more
+        self.held = self.received
 
     async def _drain(self) -> None:
         """Throw away a body that is up to twice as large as allowed: a client that is still sending reads no answer."""

@@ -31,4 +31,5 @@ LOG_CONFIG = {
     "loggers": {
         name: {"handlers": ["stderr"], "level": "INFO", "propagate": False} for name in ("tfcifar.serving", "uvicorn")
     },
+    "root": {"handlers": ["stderr"], "level": "WARNING"},  # of libraries, such as the parser of forms
 }

@@ -1,4 +1,8 @@
-"""uvicorn's HTTP parser with bounds on the head of a request: httptools itself reads headers without an end."""
+"""uvicorn's HTTP parser with bounds on what a connection may send, and on the time it may take to send and to read.
+
+httptools itself collects headers and pipelined requests without an end, and a client that does not read its answer
+would keep a connection for ever.
+"""
 
 import asyncio
 
@@ -6,13 +10,21 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES = 32 * 1024  # request line and headers; browsers and proxies stay below 16 KiB
 HEAD_SECONDS = 10.0  # from the connection, or the last answer, to the end of the next head
+PIPELINED = 32  # requests that may wait for the answer to the one before
+STALL_SECONDS = 30.0  # that a client may take until it reads on
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """Closes connections whose next head is too large (with 400) or takes too long (without a word)."""
+    """Closes connections whose next head is too large (with 400) or takes too long (without a word).
+
+    So are those with too many requests at once, and those whose client does not read its answers.
+    """
 
     head_timer: asyncio.TimerHandle | None = None
+    stall_timer: asyncio.TimerHandle | None = None
+    running = None  # the request that is being answered; with others behind it, `cycle` is the last of them
     head_bytes = 0
+    unparsed = 0  # bytes since there was the last whole piece: what the parser may be holding
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
@@ -20,10 +32,29 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc) -> None:
         self._stop_timer()
+        self._stop_stall_timer()
+        if self.running is not None:  # uvicorn tells `cycle` alone, and this one would write to what is closed
+            self.running.disconnected = True
+            self.running.message_event.set()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        self.unparsed += len(data)
+        super().data_received(data)
+        # A header, a trailer or the extension of a chunk that does not end.
+        if self.unparsed > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("Invalid HTTP request received.")
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_stall_timer()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_stall_timer()
+
     def on_message_begin(self) -> None:
-        self.head_bytes = 0
+        self.head_bytes = self.unparsed = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -36,12 +67,22 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_timer()
+        self.unparsed = 0
+        if len(self.pipeline) >= PIPELINED:
+            raise ValueError("too many requests in a row")  # see `_count`
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self.unparsed = 0
+        super().on_body(body)
+
+    def _start_asgi_task(self, cycle, app) -> None:
+        self.running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self.transport.is_closing():
-            self._start_timer()
+        self._start_timer()
 
     def _count(self, size: int) -> None:
         self.head_bytes += size
@@ -59,4 +100,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _on_timer(self) -> None:
         if self.cycle is None or self.cycle.response_complete:  # else a pipelined request is being answered
-            self.transport.close()
+            self.transport.close()  # which waits for what is still to be sent
+            self._start_stall_timer()
+
+    def _start_stall_timer(self) -> None:
+        self._stop_stall_timer()
+        self.stall_timer = self.loop.call_later(STALL_SECONDS, self.transport.abort)
+
+    def _stop_stall_timer(self) -> None:
+        if self.stall_timer is not None:
+            self.stall_timer.cancel()
+            self.stall_timer = None

@@ -1,11 +1,15 @@
 """Runs the application under uvicorn, in this process or in several on one socket."""
 
+import contextlib
+import ctypes
+import logging
 import logging.config
 import math
 import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -20,10 +24,11 @@ from tfcifar.serving.app import make_app
 from tfcifar.serving.logs import LOG_CONFIG
 from tfcifar.serving.opened import Loader
 from tfcifar.serving.protocol import BoundedHttpProtocol
-from tfcifar.serving.settings import Settings
+from tfcifar.serving.settings import MIB, Settings
 
 IDLE_SECONDS = 5  # a connection without a request is closed
 HUNG_SECONDS = 30  # a worker that has not answered its parent for so long is replaced
+M_MMAP_THRESHOLD = -3  # of glibc's mallopt
 
 
 def serve(settings: Settings, loader: Loader) -> None:
@@ -39,7 +44,7 @@ def serve(settings: Settings, loader: Loader) -> None:
     listener = bind(settings.host, settings.port)
     address = f"http://{_printed(settings.host)}:{listener.getsockname()[1]}"
     if settings.workers == 1:
-        server = uvicorn.Server(_config(make_app(settings, loader), settings))
+        server = uvicorn.Server(_config(_make_app(settings, loader), settings))
         print(f"serving on {address}", flush=True)
         # uvicorn ends gracefully and raises the signal anew; a server that did as told has exit code 0.
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -51,7 +56,7 @@ def serve(settings: Settings, loader: Loader) -> None:
         settings = replace(settings, metrics_folder=Path(folder))
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # for the workers, which import prometheus_client anew
         print(f"serving on {address} with {settings.workers} workers", flush=True)
-        config = _config(partial(make_app, settings, loader), settings)
+        config = _config(partial(_make_app, settings, loader), settings)
         Multiprocess(config, sockets=[listener]).run()
 
 
@@ -75,6 +80,24 @@ def bind(host: str, port: int) -> socket.socket:
         raise InputError(f"--host {host} --port {port}: cannot listen there: {error.strerror}.") from error
     listener.set_inheritable(True)
     return listener
+
+
+def free_large_blocks() -> None:
+    """From now on memory of 1 MiB or more, such as a decoded image, goes back to the system as soon as it is free.
+
+    glibc would raise the bound to 32 MiB by itself and keep what is below: hundreds of MB after two large images.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library; it has ways of its own
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MIB)
+
+
+def _make_app(settings: Settings, loader: Loader):
+    """In the process that will serve it."""
+    logging.captureWarnings(True)  # Pillow warns of odd metadata: into the log, as JSON lines
+    app = make_app(settings, loader)
+    if "tensorflow" not in sys.modules:  # its layers want such memory all the time; LiteRT and ONNX Runtime keep theirs
+        free_large_blocks()
+    return app
 
 
 def _load_once(settings: Settings, loader: Loader) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import gc
 import json
 import math
 from typing import Any
@@ -13,13 +14,19 @@ from pipelines.image_folder import fit_image, read_image
 from tfcifar.serving.errors import bad_request
 from tfcifar.serving.served import ServedModel
 
+JPEG, JPEG_SCAN = b"\xff\xd8", b"\xff\xda"  # how the file, and each scan in it, begin
+MAX_SCANS = 100  # programs write a dozen; each may cost as much time as a whole image and take no more than 40 bytes
+
 
 def read_json_object(body: bytes) -> dict:
     """A JSON object. Raises RequestError: anything else."""
+    gc.disable()  # it would look through all that has been read again and again: up to five times as slow
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise bad_request(f"body: expected JSON, received something else: {str(error)[:200]}") from None
+    finally:
+        gc.enable()
     if not isinstance(content, dict):
         raise bad_request("body: expected a JSON object, received another JSON value.")
     return content
@@ -34,16 +41,18 @@ def images_from_json(value: Any, model: ServedModel, shape: list[int] | None = N
     Raises:
         RequestError: other types, numbers or shapes.
     """
-    try:
-        numbers = np.array(value)
-    except (ValueError, OverflowError):  # ragged, or nested too deeply
-        raise bad_request(f"data: expected numbers nested as {_expected(model)}, received a ragged array.") from None
-    if numbers.dtype.kind not in "iu" or (numbers.size and not 0 <= numbers.min() <= numbers.max() <= 255):
+    nesting = _nesting(value)
+    shape = nesting if shape is None else shape
+    check_shape(shape, model)  # before NumPy looks at millions of numbers that are no images
+    if math.prod(nesting) != math.prod(shape):
+        raise bad_request(f"data: expected {math.prod(shape)} numbers for shape {shape}, received others.")
+    # As Python's objects first: one long text among numbers would make NumPy give every number as much room.
+    numbers = np.array(value, object)
+    if list(numbers.shape) != nesting:
+        raise bad_request(f"data: expected numbers nested as {_expected(model)}, received a ragged array.")
+    flat = numbers.ravel()
+    if set(map(type, flat)) != {int} or not 0 <= flat.min() <= flat.max() <= 255:
         raise bad_request("data: expected whole numbers 0..255, received others.")
-    shape = list(numbers.shape) if shape is None else shape
-    check_shape(shape, model)
-    if numbers.size != math.prod(shape):
-        raise bad_request(f"data: expected {math.prod(shape)} numbers for shape {shape}, received {numbers.size}.")
     return numbers.reshape(shape).astype(np.uint8)
 
 
@@ -75,6 +84,8 @@ def image_from_file(content: bytes, model: ServedModel, max_pixels: int) -> tupl
 
 def picture_from_file(content: bytes, max_pixels: int) -> np.ndarray:
     """An image file's bytes -> uint8 [h, w, 3], in its own size. Raises RequestError, as `image_from_file`."""
+    if content.startswith(JPEG) and content.count(JPEG_SCAN) > MAX_SCANS:
+        raise bad_request(f"image: expected a JPEG of at most {MAX_SCANS} scans, received more.")
     try:
         return read_image(content, max_pixels)
     except InputError as error:
@@ -89,6 +100,15 @@ def decode_base64(value: Any) -> bytes:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         raise bad_request("b64: expected base64, received something else.") from None
+
+
+def _nesting(value: Any) -> list[int]:
+    """The shape of nested lists, if they all are as long as the first of their level."""
+    sizes = []
+    while isinstance(value, list):
+        sizes.append(len(value))
+        value = value[0] if value else None
+    return sizes
 
 
 def _expected(model: ServedModel) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query, Request, Response
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 
 from pipelines.image_folder import fit_image
@@ -100,8 +101,11 @@ def _overlay(served: ServedModel, picture: np.ndarray, image: np.ndarray, classe
 
 async def read_file(request: Request) -> bytes:
     """The one file of a form, or the whole body. Raises RequestError."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind != b"multipart/form-data":
         content = await request.body()
+    elif options.get(b"charset", b"utf-8").lower() != b"utf-8":  # Python knows some that take minutes, or fail
+        raise bad_request("content-type: expected charset=utf-8 or none in a form, received another.")
     else:
         async with request.form(max_files=1, max_fields=10) as form:
             files = [value for value in form.values() if isinstance(value, UploadFile)]

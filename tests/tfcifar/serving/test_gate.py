@@ -119,6 +119,30 @@ def test_bodies_in_progress_may_not_take_more_memory_than_allowed(client, monkey
     assert "memory" in response.json()["error"]
 
 
+def test_bodies_that_are_announced_and_do_not_come_keep_nobody_out(client):
+    statuses = []
+
+    async def ask(receive, length):
+        async def send(message):
+            statuses.extend([message["status"]] if "status" in message else [])
+
+        headers = [(b"content-length", str(length).encode())]
+        scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": headers}
+        await client.app(scope, receive, send)
+
+    async def main():
+        slow = [asyncio.create_task(ask(lambda: asyncio.sleep(60), 100_000)) for _ in range(gate.BODIES + 1)]
+        await asyncio.sleep(0.05)
+        await ask(lambda: asyncio.sleep(0, {"type": "http.request", "body": b"no image"}), 8)
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+
+    asyncio.run(main())
+    assert statuses == [400]
+    assert client.app.held == client.app.requests == 0
+
+
 def test_a_model_that_takes_too_long_is_503(start, fake, images):
     client = start(timeout=0.1)
     fake.go.clear()

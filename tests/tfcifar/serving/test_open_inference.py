@@ -1,6 +1,7 @@
 """The Open Inference Protocol, spoken by hand: what goes over the wire, and what is refused."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -74,13 +75,14 @@ def test_an_output_says_how_it_wants_to_be_sent(client, images, binary):
         ({"shape": [3, 4, 6]}, "shape: expected [n, 4, 6, 3]"),
         ({"shape": [-3, 4, 6, 3]}, "shape: expected a list of whole numbers"),
         ({"shape": [True, 4, 6, 3]}, "shape: expected a list of whole numbers"),
-        ({"shape": [0, 4, 6, 3], "data": []}, "data: expected whole numbers"),
+        ({"shape": [0, 4, 6, 3], "data": []}, "shape: expected 1 to 256 images"),
         ({"shape": [2, 4, 6, 3]}, "data: expected 144 numbers"),
         ({"shape": [10**6, 4, 6, 3]}, "shape: expected 1 to 256 images"),
         ({"shape": []}, "shape"),
         ({"shape": "all"}, "shape"),
-        ({"data": None}, "data: expected whole numbers"),
-        ({"data": [1, [2]]}, "data: expected numbers nested as [n, 4, 6, 3]"),
+        ({"data": None}, "data: expected 216 numbers"),
+        ({"data": [1, [2]]}, "data: expected 216 numbers"),
+        ({"data": [[1] * 72, [1] * 72, [2]]}, "data: expected numbers nested as [n, 4, 6, 3]"),
         ({"data": [256] * 216}, "data: expected whole numbers 0..255"),
         ({"data": [-1] * 216}, "data: expected whole numbers 0..255"),
         ({"data": [0.5] * 216}, "data: expected whole numbers 0..255"),
@@ -94,6 +96,18 @@ def test_a_wrong_tensor_is_refused_with_what_was_expected(client, images, change
     response = client.post(URL, json={"inputs": [tensor(images, data=images.tolist()) | change]})
     assert response.status_code == 400
     assert message in response.json()["error"]
+
+
+def test_a_text_among_numbers_does_not_make_each_of_them_as_long(client):
+    numbers = [1] * (256 * 4 * 6 * 3 - 1) + ["a" * 10_000]  # 700 MB as texts of one length
+    content = {"name": "images", "shape": [256, 4, 6, 3], "datatype": "UINT8", "data": numbers}
+    tracemalloc.start()
+    response = client.post(URL, json={"inputs": [content]})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert response.status_code == 400
+    assert "whole numbers" in response.json()["error"]
+    assert peak < 20_000_000  # bytes
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
-"""The command line of the server: what it refuses before anything is loaded."""
+"""The command line of the server: what it refuses before anything is loaded, and what it asks of its process."""
 
+import platform
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -38,3 +41,29 @@ def test_an_address_that_is_taken_is_an_input_error():
         taken.listen()
         with pytest.raises(InputError, match="cannot listen there"):
             bind("127.0.0.1", taken.getsockname()[1])
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_memory_of_decoded_images_goes_back_to_the_system():
+    code = """
+import io, threading
+from PIL import Image
+from pipelines.image_folder import read_image
+from tfcifar.serving.server import free_large_blocks
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+free_large_blocks()
+stream = io.BytesIO()
+Image.new("RGBA", (2500, 2500)).save(stream, "PNG")
+before = resident()
+threads = [threading.Thread(target=read_image, args=[stream.getvalue()]) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(resident() - before)
+"""
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(completed.stdout) < 20_000_000  # bytes; each took 150 MB for a while

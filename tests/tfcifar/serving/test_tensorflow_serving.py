@@ -96,6 +96,12 @@ def test_what_cannot_be_understood_is_refused_with_a_reason(client, verb, conten
     assert response.json()["error"]
 
 
+@pytest.mark.parametrize("depth", [40, 80, 900])
+def test_numbers_nested_too_deeply_are_refused(client, depth):
+    content = f'{{"instances": {"[" * depth}1{"]" * depth}}}'
+    assert client.post(f"{URL}:predict", content=content).status_code == 400
+
+
 def test_other_models_versions_and_verbs_are_not_found(client):
     assert client.get("/v1/models/other").status_code == 404
     assert client.get(f"{URL}/versions/2").status_code == 404

@@ -104,6 +104,35 @@ def test_a_form_without_or_with_several_files_is_refused(client):
         assert response.json()["error"]
 
 
+@pytest.mark.parametrize("charset", ["undefined", "idna", "punycode", "utf-16", "none-such"])
+def test_a_form_may_not_choose_by_which_python_codec_it_is_read(client, charset):
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="image"; filename="x.png"\r\n\r\n' + encoded() + b"\r\n--x--\r\n"
+    )
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    response = client.post("/predict", content=body, headers={"Content-Type": kind})
+    assert response.status_code == 400
+    assert "charset" in response.json()["error"]
+    kind = "Multipart/Form-Data; boundary=x; charset=UTF-8"
+    assert client.post("/predict", content=body, headers={"Content-Type": kind}).status_code == 200
+
+
+def test_a_large_form_needs_no_disk(start, monkeypatch):
+    monkeypatch.setattr("tempfile.TemporaryFile", None)
+    noise = np.random.default_rng(0).integers(0, 256, (800, 800, 3)).astype(np.uint8)
+    client = start(max_body=3_000_000)
+    assert client.post("/predict", files={"image": ("x.png", encoded(noise))}).status_code == 200
+
+
+def test_a_jpeg_of_scans_over_scans_is_refused_before_it_takes_minutes(client):
+    image = encoded(kind="JPEG", progressive=True)
+    scan = image[image.rindex(b"\xff\xda") : -2]
+    assert client.post("/predict", content=image[:-2] + scan * 50 + image[-2:]).status_code == 200
+    refused = client.post("/predict", content=image[:-2] + scan * 100 + image[-2:])
+    assert refused.status_code == 400
+    assert refused.json()["error"] == "image: expected a JPEG of at most 100 scans, received more."
+
+
 def test_models_are_listed_with_what_a_picker_needs(client):
     (model,) = client.get("/models").json()["models"]
     assert (model["name"], model["version"], model["image_shape"]) == ("colours", "1", [4, 6, 3])
