@@ -50,7 +50,7 @@ def run_benchmark(settings: FewShot, data_dir: str | None, output: Path) -> list
     found = []
     for each in settings.data:
         dataset, _, text = each.rpartition("@")
-        split = split_by_class(open_source(dataset, data_dir), text, settings.split_seed)
+        split = split_by_class(open_source(dataset, data_dir, settings.image_size), text, settings.split_seed)
         folder = output / slug(each)
         samplers = {shots: _test_sampler(split, settings, shots) for shots in settings.shots}  # fails before training
         print(f"{each}: {len(split.train.examples):,} images of {len(split.train.class_names)} meta-train classes; "

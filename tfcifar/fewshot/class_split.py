@@ -55,8 +55,8 @@ def _drawn(source: Source, split: str, seed: int) -> list[tuple[str, ...]]:
     there = len(source.class_names)
     if counts[0] < 2 or counts[1] == 1 or counts[2] < 2 or sum(counts) > there:
         raise InputError(
-            f"class split: expected at least 2 classes in each part (0 will do for the second), at most {there} together, "
-            f"those of {source.name}; received {split}."
+            f"class split: expected at least 2 classes in each part (0 will do for the second), together at most the "
+            f"{there} of {source.name}; received {split}."
         )
     # RandomState, because NumPy promises that its stream never changes; that of Generator may.
     order = [source.class_names[index] for index in np.random.RandomState(seed).permutation(there)]

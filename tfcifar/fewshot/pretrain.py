@@ -6,18 +6,24 @@ import keras
 
 from pipelines.augment_config import Augment
 from pipelines.datasets import steps_per_epoch
+from pipelines.errors import InputError
 from pipelines.sources import Examples, Source
 from pipelines.splits import Splits, channel_statistics, checksum
 from tfcifar.fewshot.class_split import ClassPart, ClassSplit
 from tfcifar.fewshot.settings import FewShot
 from tfcifar.models import build_model
 from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule
+from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir
-from tfcifar.training.trainer import train
+from tfcifar.training.trainer import check_same_data, train
 
 
 def pretrain(dataset: str, split: ClassSplit, settings: FewShot, folder: Path) -> RunDir:
-    """Train an ordinary classifier of the meta-train classes, on all of their images; or go on with it."""
+    """Train an ordinary classifier of the meta-train classes, on all of their images; or go on with it.
+
+    Raises:
+        InputError: `folder` holds another run.
+    """
     splits = _splits(split.source, split.train)
     batch_size = min(settings.pretrain_batch, len(splits.train))
     epochs = max(2, round(settings.pretrain_steps / steps_per_epoch(splits.train, batch_size)))
@@ -34,7 +40,11 @@ def pretrain(dataset: str, split: ClassSplit, settings: FewShot, folder: Path) -
         seed=settings.seed,
     )
     run_dir = RunDir(folder)
-    train(recipe, splits, run_dir, resume=True)
+    if not run_dir.timing.is_file():
+        train(recipe, splits, run_dir, resume=True)
+    elif load_json(run_dir.recipe) != recipe:
+        raise InputError(f"{folder} holds a finished run of another recipe; give another --output.")
+    check_same_data(run_dir, splits)
     return run_dir
 
 

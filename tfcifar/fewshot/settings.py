@@ -14,6 +14,7 @@ class FewShot:
     data: tuple[str, ...] = ("cifar10@6/2/2", "cifar10@5/0/5", "synthetic:100@60/20/20")  # DATASET@CLASS SPLIT
     split_seed: int = 0  # which classes are in which part, where the split does not say it
     methods: tuple[str, ...] = tuple(METHODS)
+    image_size: int | None = None  # bring every image to this size; None: the data set's own
     widths: tuple[int, ...] = (32, 32, 32, 32)  # of Conv-4
     ways: int = 5  # classes of an episode; fewer where a part has fewer
     shots: tuple[int, ...] = (1, 5, 20)  # images of each class to learn from
