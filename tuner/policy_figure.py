@@ -20,7 +20,7 @@ def plot_policy(policy: Sequence[str], path: Path) -> None:
 
     Args:
         policy: at least one sub-policy; those beyond 25 are left out.
-        path: the PNG to write, 1200 pixels wide.
+        path: the PNG to write, 960 pixels wide.
     """
     examples = generate(IMAGES, IMAGES, 32, IMAGE_SEED)
     images = tf.cast(examples.images[np.argsort(examples.labels)], tf.float32)
@@ -28,7 +28,7 @@ def plot_policy(policy: Sequence[str], path: Path) -> None:
     for number, text in enumerate(policy[:MOST_ROWS]):
         steps = text.replace(" ", "\n")
         rows[f"{number + 1}. {steps}"] = apply_policy(images, [DRAW_SEED, number], [text])
-    with new_figure(path, 10, 0.3 + 0.75 * len(rows)) as figure:
+    with new_figure(path, 8, 0.3 + 0.75 * len(rows)) as figure:
         for ax, (label, row) in zip(np.atleast_1d(figure.subplots(len(rows), 1)), rows.items(), strict=True):
             strip = np.concatenate(np.pad(row.numpy(), ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=255), axis=1)
             ax.imshow(strip.round().astype(np.uint8), aspect="equal")

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from tfcifar.environment import record_command
 from tfcifar.reporting.ablation_report import record_ablation
@@ -63,8 +64,10 @@ def plot_searches(found: list[Found], path: Path) -> None:
         ax = figure.subplots()
         for each in found:
             accuracies = 100 * np.array(_in_order(each))
-            (line,) = ax.plot(np.maximum.accumulate(accuracies), label=f"{SEARCHES[each.search]}, best so far")
-            ax.plot(accuracies, "o", color=line.get_color(), markersize=3.5, alpha=0.5)
+            trials, best = np.arange(1, len(accuracies) + 1), np.maximum.accumulate(accuracies)
+            (line,) = ax.plot(trials, best, drawstyle="steps-post", label=f"{SEARCHES[each.search]}, best so far")
+            ax.plot(trials, accuracies, "o", color=line.get_color(), markersize=3.5, alpha=0.5)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         ax.set(title="Trials of the searches", xlabel="trial", ylabel="validation accuracy (%)")
         figure.legend(loc="outside lower center", ncols=len(found))
 

@@ -7,8 +7,10 @@ from tuner.controller import Controller, controller_after
 from tuner.policy_space import PLACES, decisions_of, policy_space, randaugment_space, values_of
 from tuner.trials import oracle_options
 
-LEARNING_RATE = 0.3
-ENTROPY = 0.02
+# Chosen on made-up rewards, where operations and magnitudes have effects of their own and trials are noisy: half the
+# rate had learned two thirds as much after 60 trials, and twice the rate sometimes settled on what is bad.
+LEARNING_RATE = 2.0
+ENTROPY = 0.1
 
 
 class ReinforceOracle(keras_tuner.Oracle):

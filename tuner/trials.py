@@ -1,5 +1,6 @@
 """A KerasTuner whose trials are training runs, each in a process of its own."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -64,13 +65,22 @@ def last_line(log: Path) -> str:
 
 
 def run_search(tuner: TrainingTuner, output: Path) -> None:
-    """Train all trials that are left. Raises InputError, with the reason, where one after the other fails."""
+    """Train all trials that are left.
+
+    A worker of a distributed search (KerasTuner's KERASTUNER_TUNER_ID) ends here: the chief has the results.
+
+    Raises:
+        InputError: one trial after the other has failed, with the reason of the first.
+    """
     try:
         tuner.search()
     except RuntimeError as error:  # KerasTuner's way to say that one trial after the other failed
         reason = next((each.message for each in tuner.oracle.trials.values() if each.message), "").strip()
         last = reason.splitlines()[-1] if reason else f"see {output}/trial_*/train.log"
         raise InputError(f"search: {str(error).splitlines()[0]} The first of them: {last}") from None
+    if "chief" not in os.environ.get("KERASTUNER_TUNER_ID", "chief"):
+        print("no trials are left for this worker; the chief writes the results", flush=True)
+        sys.exit()
 
 
 def best_trials(tuner: TrainingTuner, output: Path, count: int = 1) -> list:

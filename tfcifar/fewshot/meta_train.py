@@ -25,7 +25,7 @@ from tfcifar.training.checkpoint import read_header, restore_state, save_state
 
 LEARNER, MODEL = "learner.json", "model.keras"  # the learner is written last: it says that the folder is finished
 TRAINING = ("split_seed", "widths", "ways", "queries", "iterations", "meta_batch", "train_shots", "inner_steps",
-            "inner_rate", "outer_rate", "validation_every", "validation_episodes", "seed")  # fmt: skip
+            "inner_rate", "reptile_rate", "outer_rate", "validation_every", "validation_episodes", "seed")  # fmt: skip
 
 
 def meta_train(name: str, dataset: str, split: ClassSplit, settings: FewShot, folder: Path) -> GradientMethod:
@@ -41,8 +41,9 @@ def meta_train(name: str, dataset: str, split: ClassSplit, settings: FewShot, fo
         _check_same(read_json(folder / LEARNER)["meta_training"], meaning, folder)
         return open_learner(folder)
     model = new_network(split, settings)
-    rates = [settings.inner_rate] * len(model.trainable_variables)
-    method = method_class(name)(model, rates, settings.inner_steps)
+    kind = method_class(name)
+    rate = settings.inner_rate if kind.learns_rates else settings.reptile_rate
+    method = kind(model, [rate] * len(model.trainable_variables), settings.inner_steps)
     ways = min(settings.ways, len(split.train.class_names))
     sampler = EpisodeSampler(split.train, ways, settings.train_shots, settings.queries, settings.seed, flip=True)
     optimizer = method.make_outer_optimizer(settings.iterations, settings.outer_rate)

@@ -34,4 +34,4 @@ def part() -> ClassPart:
 @pytest.fixture(scope="session")
 def network() -> keras.Model:
     keras.utils.set_random_seed(0)
-    return conv4((SIZE, SIZE, 3), 4, (0.5,) * 3, (0.25,) * 3, widths=(8, 8))
+    return conv4((SIZE, SIZE, 3), 4, (0.5,) * 3, (0.25,) * 3, widths=(8,))

@@ -44,6 +44,7 @@ def test_each_method_learns_in_one_task_what_it_does_not_know_in_the_next(networ
     np.testing.assert_allclose(kept(two.images[10:]), answers, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:self.within_class_std_dev_")  # some features are zero for all images
 def test_prototypes_and_probe_agree_with_scikit_learn(network):
     examples, k = colours(3, 10), 3
     images, labels = examples.images, examples.labels

@@ -10,7 +10,7 @@ from tfcifar.fewshot.meta_train import meta_train, open_learner
 from tfcifar.fewshot.settings import FewShot
 from tfcifar.run_dir import read_json
 
-TINY = FewShot(widths=(4, 4), ways=2, queries=4, train_shots=2, meta_batch=2, inner_steps=1, iterations=4,
+TINY = FewShot(widths=(4,), ways=2, queries=4, train_shots=2, meta_batch=2, inner_steps=1, iterations=4,
                validation_every=2, validation_episodes=3)  # fmt: skip
 
 
