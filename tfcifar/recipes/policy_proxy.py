@@ -14,11 +14,11 @@ def get_recipe() -> Recipe:
     return Recipe(
         name="policy_proxy",
         data=Data(train_fraction=0.2),
-        model=Model("fast_cnn", widths=(32, 128, 128)),
+        model=Model("fast_cnn", widths=(24, 96, 96)),
         augment=Augment(flip="alternating", crop_padding=2, label_smoothing=0.2),
         optimizer=Optimizer("muon", learning_rate=0.17, momentum=0.6, weight_decay=0.0083),
         schedule=Schedule("linear"),
-        epochs=12,
+        epochs=8,
         batch_size=250,
     )
 

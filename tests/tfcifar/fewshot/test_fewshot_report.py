@@ -17,7 +17,7 @@ def judged(method, mean, training=60.0, learning=0.01, shots=5, noise=0.02):
     return Judged("shapes@4/2/2", 2, shots, method, mean + luck + own - own.mean(), training, learning)
 
 
-def test_the_cheapest_of_those_that_are_level_with_the_best_is_the_one_to_take(tmp_path):
+def test_the_simplest_of_those_that_are_level_with_the_best_is_the_one_to_take(tmp_path):
     rows = [judged("prototype", 0.700, learning=0.001), judged("fine_tune", 0.702), judged("maml", 0.690)]
     text = write_fewshot(rows, tmp_path)
     assert "- 5 images a class: take **prototype** (" in text
