@@ -7,8 +7,12 @@ import pytest
 
 from pipelines.policy_config import parse_sub_policy
 from tests.integration.commands import run
+from tfcifar import recipes
+from tfcifar.overrides import override
 from tfcifar.recipe_json import load_json
 from tuner import trials
+from tuner.policy_report import record_policies
+from tuner.policy_searches import compare_found, search_policy
 
 DEMO = ("--preset", "demo", "--sub-policies", 2)
 
@@ -87,3 +91,13 @@ def test_a_real_trial_and_the_comparison_at_full_budget(tmp_path):
     learned = load_json(tmp_path / "compare" / "learned_policy-seed1" / "recipe.json").augment.policy
     assert list(learned) == json.loads((tmp_path / "reinforce" / "policy.json").read_text())["augment"]["policy"]
     assert not list(tmp_path.rglob("test_openings.jsonl"))
+    # The same again trains nothing; what it gives goes on record.
+    proxy, full = (override(recipes.load(name, "demo"), ["model.widths=4"]) for name in ("policy_proxy", "policy_full"))
+    found = [search_policy("reinforce", proxy, 1, 2, 5, 0, tmp_path / "reinforce")]
+    text, results = compare_found(found, full, [1], tmp_path / "compare")
+    assert text in stdout
+    record_policies(found, results, tmp_path, tmp_path / "compare", tmp_path / "results")
+    (entry,) = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert (entry["name"], entry["metric"], entry["value"], entry["n"]) == ("augmentation_policy", "rows", 2, 1)
+    kept = {str(path.relative_to(tmp_path / "results")) for path in (tmp_path / "results").rglob("*.*")}
+    assert {"augmentation_policy/ablation.md", "augmentation_policy/reinforce/policy.png"} <= kept

@@ -91,7 +91,7 @@ def open_method(path: Path, name: str | None) -> tuple[Method, tuple[int, int, i
             f"--method: expected {there}{', '.join(BASELINES)} for {path}, received {name}; what python -m "
             f"tfcifar.fewshot.benchmark has meta-trained with it will do."
         )
-    return method_class(name)(model), model.input_shape[1:]
+    return method_class(name)(model, remember=True), model.input_shape[1:]
 
 
 def count_right(rows: list[dict], class_names: tuple[str, ...]) -> str | None:

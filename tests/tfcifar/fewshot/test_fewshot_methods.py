@@ -62,6 +62,15 @@ def test_prototypes_and_probe_agree_with_scikit_learn(network):
         np.testing.assert_allclose(received, fitted.predict_proba(features[chosen]), atol=1e-4)
 
 
+def test_features_that_are_remembered_are_computed_once_and_the_same(network):
+    images = colours(3, 4).images
+    plain, remembering = Features(network), Features(network, remember=True)
+    np.testing.assert_allclose(remembering(images[2:6]), plain(images[2:6]), atol=1e-6)
+    remembering._compute = lambda new: pytest.fail("computed again") if len(new) != 8 else plain(new)
+    np.testing.assert_allclose(remembering(images), plain(images), atol=1e-6)
+    np.testing.assert_allclose(remembering(images[::-1]), plain(images[::-1]), atol=1e-6)
+
+
 def test_anil_changes_the_head_alone_and_maml_all_weights(network):
     examples = colours(2, 5)
     start = network.layers[2].get_weights()[0]

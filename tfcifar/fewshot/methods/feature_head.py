@@ -19,15 +19,29 @@ BATCH = 256  # images at a time; of upscaling models 64 would do, and these take
 
 
 class Features:
-    """Unit features of a model, in a compiled graph."""
+    """Unit features of a model, in a compiled graph.
 
-    def __init__(self, model: keras.Model):
+    Args:
+        remember: compute those of an image once, however often it is asked for, as in cross-validation.
+    """
+
+    def __init__(self, model: keras.Model, remember: bool = False):
+        self.known: dict[bytes, np.ndarray] | None = {} if remember else None
         self.body = unit_body(model)
         anything = tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)  # one graph for batches of every size
         self.graph = tf.function(lambda images: self.body(images, training=False), input_signature=[anything])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 [n, h, w, 3] -> float32 [n, d], rows of length 1."""
+        if self.known is None:
+            return self._compute(images)
+        keys = [image.tobytes() for image in images]
+        new = {key: place for place, key in enumerate(keys) if key not in self.known}
+        if new:
+            self.known.update(zip(new, self._compute(images[list(new.values())]), strict=True))
+        return np.stack([self.known[key] for key in keys])
+
+    def _compute(self, images: np.ndarray) -> np.ndarray:
         parts = [self.graph(images[start : start + BATCH]).numpy() for start in range(0, len(images), BATCH)]
         return np.concatenate(parts)
 

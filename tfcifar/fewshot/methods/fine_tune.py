@@ -21,17 +21,18 @@ BATCH = 32  # images a step, drawn anew each time
 class FineTune:
     name = "fine_tune"
 
-    def __init__(self, model: keras.Model):
-        self.features = Features(model)
+    def __init__(self, model: keras.Model, remember: bool = False):
+        self.features = Features(model, remember)
         # A copy: the one trains, the other keeps its weights, from which each task starts again.
         self.body = unit_body(keras.models.clone_model(model))
         self.heads: dict[int, _Trainable] = {}
 
     def learn(self, images: np.ndarray, labels: np.ndarray, num_classes: int) -> Learned:
+        features = self.features(images)
         if num_classes not in self.heads:
-            self.heads[num_classes] = _Trainable(self.body, self.features(images).shape[1], num_classes)
+            self.heads[num_classes] = _Trainable(self.body, features.shape[1], num_classes)
         task = self.heads[num_classes]
-        kernel, bias = fit_head(self.features(images), labels, num_classes)
+        kernel, bias = fit_head(features, labels, num_classes)
         task.reset([*self.features.body.get_weights(), kernel, bias])
         random = np.random.RandomState(0)
         for _ in range(STEPS):

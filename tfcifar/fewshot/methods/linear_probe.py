@@ -25,8 +25,8 @@ def fit_head(features: np.ndarray, labels: np.ndarray, num_classes: int) -> tupl
 class LinearProbe:
     name = "linear_probe"
 
-    def __init__(self, model: keras.Model):
-        self.features = Features(model)
+    def __init__(self, model: keras.Model, remember: bool = False):
+        self.features = Features(model, remember)
 
     def learn(self, images: np.ndarray, labels: np.ndarray, num_classes: int) -> Learned:
         return self.features.learned(*fit_head(self.features(images), labels, num_classes))

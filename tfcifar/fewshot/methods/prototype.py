@@ -16,8 +16,8 @@ SCALE = 5.0  # of squared distances, which are at most 4 here; it decides probab
 class Prototype:
     name = "prototype"
 
-    def __init__(self, model: keras.Model):
-        self.features = Features(model)
+    def __init__(self, model: keras.Model, remember: bool = False):
+        self.features = Features(model, remember)
 
     def learn(self, images: np.ndarray, labels: np.ndarray, num_classes: int) -> Learned:
         features = self.features(images)
