@@ -58,7 +58,7 @@ def test_meta_gradients_of_a_quadratic_are_the_analytic_ones(steps):
 def test_after_meta_training_on_sines_five_points_are_enough_and_pretraining_is_no_help():
     """Finn et al. 2017, section 5.1 and figure 2: amplitude 0.1..5, phase 0..pi, points in -5..5, 40-40 ReLU.
 
-    A network that was trained on all sines at once knows their mean, and steps from there lead nowhere. In a thirty-fifth
+    A network that was trained on all sines at once knows their mean, and steps from there lead nowhere. In 1/35
     of the paper's iterations; with the kinks of the first layer spread over -5..5, so that these are enough.
     """
     random, rate, shots = np.random.RandomState(0), tf.constant(0.003), 5
