@@ -32,6 +32,7 @@ SAME: dict[type, tuple[type, tuple[str, ...]]] = {
     layers.BatchNormalization: (legacy.BatchNormalization, ("axis", "momentum", "epsilon", "center", "scale")),
     FusedBatchNormalization: (legacy.BatchNormalization, ("axis", "momentum", "epsilon", "center", "scale")),
     layers.LayerNormalization: (legacy.LayerNormalization, ("axis", "epsilon", "center", "scale")),
+    layers.GroupNormalization: (legacy.GroupNormalization, ("groups", "axis", "epsilon", "center", "scale")),
     layers.MultiHeadAttention: (
         legacy.MultiHeadAttention,
         ("num_heads", "key_dim", "value_dim", "dropout", "use_bias", "output_shape", "attention_axes"),

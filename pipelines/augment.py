@@ -3,14 +3,14 @@
 Each operation is one function, importable from here:
 
     random_flip alternating_flip crop_translate shift rotate    where the pixels go
-    color_jitter rand_augment                                   what values they have
+    color_jitter rand_augment apply_policy                      what values they have
     augmix                                                      an image and altered copies of it, mixed
     cutout random_erasing                                       which are lost
     mixup cutmix smooth_labels                                  two images, soft labels
 
 Images are float32 [b, h, w, c] in [0, 255], before normalization; h, w and c are static. Everything runs in
-`tf.function` and in `tf.data`; all but `rotate`, `augmix` and `rand_augment` also under XLA (`jit_compile=True`), with
-the same draws.
+`tf.function` and in `tf.data`; all but `rotate`, `augmix`, `rand_augment` and `apply_policy` also under XLA
+(`jit_compile=True`), with the same draws.
 """
 
 import tensorflow as tf
@@ -31,6 +31,7 @@ from pipelines.augment_geometry import (
     shift_move,
 )
 from pipelines.augment_mix import cutmix, mixup, smooth_labels
+from pipelines.augment_policy import apply_policy
 from pipelines.augment_random import column, per_image, split, uniform
 from pipelines.augmix import augmix
 from pipelines.errors import InputError
@@ -39,6 +40,7 @@ from pipelines.randaugment import rand_augment
 __all__ = [
     "Augment",
     "alternating_flip",
+    "apply_policy",
     "augment_batch",
     "augmix",
     "color_jitter",
@@ -80,7 +82,7 @@ def augment_batch(images, labels, example_ids, epoch, seed, config):
         images = tf.cast(images, tf.float32)
     if labels.shape.rank != 2:
         raise InputError(f"labels: expected one-hot rows [batch, classes], received shape {labels.shape}.")
-    seeds = split(seed, 10)  # one more leaves those before it as they are
+    seeds = split(seed, 11)  # one more leaves those before it as they are
 
     moves = []  # done together at the price of one, and on bytes where they come as bytes: a quarter of the memory
     if config.crop_padding:
@@ -101,6 +103,8 @@ def augment_batch(images, labels, example_ids, epoch, seed, config):
         images = augmix(images, seeds[9], config.augmix_chains, config.augmix_severity)
     if config.randaugment_layers:
         images = rand_augment(images, seeds[4], config.randaugment_layers, config.randaugment_magnitude)
+    if config.policy:
+        images = apply_policy(images, seeds[10], config.policy)
     if config.color_jitter:
         strength = config.color_jitter
         images = color_jitter(images, seeds[5], brightness=strength, contrast=strength, saturation=strength)

@@ -1,9 +1,10 @@
 """What to do to a training batch. Imports no TensorFlow, so that recipes and `--help` stay instant."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
-from pipelines.errors import InputError, unknown
+from pipelines.errors import InputError, check, unknown
+from pipelines.policy_config import parse_sub_policy, read_policy
 
 FLIPS = ("none", "random", "alternating")
 
@@ -47,6 +48,8 @@ class Augment:
     randaugment_magnitude: float = 9.0  # of 30, the ranges of torchvision's RandAugment
     augmix_chains: int = 0  # mixed per image; 3 in the paper
     augmix_severity: float = 3.0  # of 10; each operation draws a level up to it
+    # Sub-policies such as "rotate:0.6:9 equalize:0.4:0", of which each image draws one; --set takes a JSON file.
+    policy: tuple[str, ...] = field(default=(), metadata={"read": read_policy})
     mixup_alpha: float = 0.0  # of Beta(alpha, alpha)
     cutmix_alpha: float = 0.0  # both set: each batch draws one of the two with equal chance
     mix_probability: float = 1.0  # of an image, to be mixed at all; the CutMix paper has 0.5 for CIFAR
@@ -55,9 +58,17 @@ class Augment:
     def __post_init__(self):
         if self.flip not in FLIPS:
             raise unknown("augment.flip", str(self.flip), FLIPS)
-        for field in fields(self):
-            if field.name in BOUNDS:
-                _check_number(field.name, field.type, getattr(self, field.name), *BOUNDS[field.name])
+        for each in fields(self):
+            if each.name in BOUNDS:
+                _check_number(each.name, each.type, getattr(self, each.name), *BOUNDS[each.name])
+        for text in self.policy:
+            parse_sub_policy(text)
+        check(
+            not (self.policy and self.randaugment_layers),
+            "augment.randaugment_layers",
+            "0 with augment.policy: one of the two",
+            self.randaugment_layers,
+        )
 
 
 def _check_number(name, kind, value, low, high):

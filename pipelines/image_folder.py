@@ -61,6 +61,18 @@ def open_image_folder(root: Path, image_size: int | None = None) -> Source:
     )
 
 
+def read_class_folders(folder: Path, height: int, width: int) -> tuple[tuple[str, ...], Examples]:
+    """Class names and all images of a folder laid out as <class>/<image>, as one part of an image folder is.
+
+    Raises:
+        InputError: no such folder, fewer than two classes, an empty class folder, an unreadable image.
+    """
+    class_names = tuple(each.name for each in _folders(folder)) if folder.is_dir() else ()
+    if len(class_names) < 2:
+        raise InputError(f"{folder}: expected a folder with at least 2 class folders, received {len(class_names)}.")
+    return class_names, _read(_list_files(folder, class_names), height, width)
+
+
 def read_image(source: str | Path | bytes, max_pixels: int | None = None) -> np.ndarray:
     """Read one image file (a path, or the file's bytes) as RGB: uint8 [h, w, 3].
 

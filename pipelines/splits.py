@@ -53,6 +53,7 @@ def make_splits(
     train_on_validation: bool = False,
     folds: int = 0,
     fold: int = 0,
+    train_fraction: float = 1.0,
 ) -> Splits:
     """Divide the training part of `source` per class, in a way fixed by `split_seed`.
 
@@ -64,6 +65,7 @@ def make_splits(
         folds: hold out one of so many equal parts of `training_pool` first, and divide what is left as if there
             were no more; 0: hold out none.
         fold: the one that is held out, 0..folds-1.
+        train_fraction: of the images that are left for training in the end, stratified; the others are not used.
 
     Raises:
         InputError: an argument or a label out of range, or a class with too few images.
@@ -74,6 +76,8 @@ def make_splits(
         raise InputError(f"split_seed: expected 0..2**32-1, received {split_seed}.")
     if folds and not (folds >= 2 and 0 <= fold < folds):
         raise InputError(f"folds, fold: expected at least 2 folds and one of 0..folds-1, received {folds}, {fold}.")
+    if not 0 < train_fraction <= 1:
+        raise InputError(f"train_fraction: expected above 0, at most 1, received {train_fraction}.")
     num_classes = len(source.class_names)
     check_labels(source.train.labels, num_classes, f"{source.name} train")
     if source.validation is not None:
@@ -89,6 +93,8 @@ def make_splits(
         train, validation = train.take(keep), train.take(validating)
     if train_on_validation:
         train = joined(train, validation)
+    if train_fraction < 1:
+        train = train.take(_stratified(train.labels, source.class_names, train_fraction, split_seed)[1])
     mean, std = channel_statistics(train.images)
     parts = {"train": train, "validation": validation} | ({"held_out": held_out} if folds else {})
     checksums = {name: checksum(part) for name, part in parts.items()}

@@ -40,7 +40,7 @@ def _apply(config, changes: dict):
 def _read(config, keys: list[str], text: str, assignment: str, changes: dict, prefix: str = "") -> None:
     """Put the value that `assignment` gives into `changes`, a dict nested like `config`."""
     key, *rest = keys
-    fields = [field.name for field in dataclasses.fields(config)]
+    fields = {field.name: field for field in dataclasses.fields(config)}
     if key not in fields:
         nearest = difflib.get_close_matches(key, fields, n=1)
         hint = f" Did you mean {'.'.join([prefix + nearest[0], *rest])}?" if nearest else ""
@@ -55,6 +55,9 @@ def _read(config, keys: list[str], text: str, assignment: str, changes: dict, pr
         return
     if rest:
         raise InputError(f"--set {assignment}: {prefix}{key} is a value and has no field {rest[0]}.")
+    if "read" in fields[key].metadata:  # a field with a way of its own to be written, for example in a file
+        changes[key] = fields[key].metadata["read"](text)
+        return
     hint = typing.get_type_hints(type(config))[key]
     try:
         changes[key] = parse(text, hint)

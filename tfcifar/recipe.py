@@ -22,6 +22,7 @@ class Data:
     validation_fraction: float = 0.1
     split_seed: int = 0  # not the run's seed: every run sees the same split
     train_on_validation: bool = False  # final models only, with the recipe already fixed
+    train_fraction: float = 1.0  # of the training images that are used, for quick trials
     fallback: str | None = None  # the demo's: a data set to use where `dataset` cannot be had
     folds: int = 0  # hold out one of so many equal parts of the training images, see tfcifar.data_quality; 0: none
     fold: int = 0  # the one that is held out
@@ -33,6 +34,7 @@ class Data:
             "a number between 0 and 1",
             self.validation_fraction,
         )
+        check(0 < self.train_fraction <= 1, "data.train_fraction", "above 0, at most 1", self.train_fraction)
         check(self.folds == 0 or self.folds >= 2, "data.folds", "0 (none), or at least 2", self.folds)
         check(0 <= self.fold < max(self.folds, 1), "data.fold", f"0..{max(self.folds, 1) - 1}", self.fold)
 

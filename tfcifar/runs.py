@@ -73,7 +73,13 @@ def open_splits(data: Data) -> tuple[Splits, Data]:
     """The splits that `data` describes, and `data` as it was opened: see `open_recipe_source`."""
     source, data = open_recipe_source(data)
     splits = make_splits(
-        source, data.validation_fraction, data.split_seed, data.train_on_validation, data.folds, data.fold
+        source,
+        data.validation_fraction,
+        data.split_seed,
+        data.train_on_validation,
+        data.folds,
+        data.fold,
+        data.train_fraction,
     )
     return splits, data
 

@@ -16,22 +16,31 @@ MOST_COLUMNS = 4  # of small figures
 
 
 def write_search(tuner, output: Path) -> list[dict]:
-    """Write trials.csv, trials.md and trials.png into `output`; return a row for each trial, the best first.
-
-    A row holds trial, status, val_accuracy, epochs, seconds (of training), message (why it failed) and, with its own
-    name, each hyperparameter; what a trial has not is None.
-    """
-    trials = tuner.oracle.trials.values()
-    names = list(dict.fromkeys(name for trial in trials for name in _values(trial)))
-    rows = sorted(
-        (_row(trial, names, Path(tuner.get_trial_dir(trial.trial_id))) for trial in trials),
-        key=lambda row: -1 if row["val_accuracy"] is None else row["val_accuracy"],
-        reverse=True,
-    )
+    """Write trials.csv, trials.md and trials.png into `output`; return `trial_rows`."""
+    names = _names(tuner)
+    rows = trial_rows(tuner)
     write_csv(output / "trials.csv", rows)
     write_text(output / "trials.md", f"# Trials\n\n{trials_table(rows, len(rows))}\n\n![trials](trials.png)\n")
     plot_slices(rows, names, output / "trials.png")
     return rows
+
+
+def trial_rows(tuner) -> list[dict]:
+    """A row for each trial, the best first.
+
+    A row holds trial, status, val_accuracy, epochs, seconds (of training), message (why it failed) and, with its own
+    name, each hyperparameter; what a trial has not is None.
+    """
+    names = _names(tuner)
+    return sorted(
+        (_row(trial, names, Path(tuner.get_trial_dir(trial.trial_id))) for trial in tuner.oracle.trials.values()),
+        key=lambda row: -1 if row["val_accuracy"] is None else row["val_accuracy"],
+        reverse=True,
+    )
+
+
+def _names(tuner) -> list[str]:
+    return list(dict.fromkeys(name for trial in tuner.oracle.trials.values() for name in _values(trial)))
 
 
 def _values(trial) -> dict:

@@ -48,29 +48,23 @@ def main(argv: list[str] | None = None) -> None:
         )
     output = args.output or Path("runs/tuner") / recipe.name
     max_epochs = args.max_epochs or recipe.epochs
-    keep_settings(recipe, args.oracle, max_epochs, args.seed, output / "search.json")
+    settings = {"oracle": args.oracle, "max_epochs": max_epochs, "seed": args.seed}
+    keep_settings(recipe, settings, output / "search.json")
     start_tensorflow()
     from tfcifar.evaluation.run_grid import run_grid
     from tfcifar.reporting.ablation_report import write_ablation
     from tuner.report import record_search, trials_table, write_search
     from tuner.space import recipe_from
-    from tuner.trials import TrainingTuner, make_oracle
+    from tuner.trials import TrainingTuner, best_trials, make_oracle, run_search
 
     tuner = TrainingTuner(
         recipe.replace(epochs=max_epochs), make_oracle(args.oracle, recipe, args.trials, max_epochs, args.seed), output
     )
-    try:
-        tuner.search()
-    except RuntimeError as error:  # KerasTuner's way to say that one trial after the other failed
-        reason = next((each.message for each in tuner.oracle.trials.values() if each.message), "").strip()
-        last = reason.splitlines()[-1] if reason else f"see {output}/trial_*/train.log"
-        raise InputError(f"search: {str(error).splitlines()[0]} The first of them: {last}") from None
+    run_search(tuner, output)
     rows = write_search(tuner, output)
     print(trials_table(rows))
     print(f"all trials: {output}/trials.csv, trials.png")
-    best = tuner.oracle.get_best_trials(1)
-    if not best or best[0].status != "COMPLETED":  # KerasTuner fills up with failed ones
-        raise InputError(f"search: no trial was completed; see {output}/trial_*/train.log.")
+    best = best_trials(tuner, output)
     winner = recipe_from(best[0].hyperparameters.values, recipe).replace(name=f"{recipe.name}-tuned")
     from tfcifar.run_dir import write_text
 
@@ -107,15 +101,15 @@ def base_recipe(args: argparse.Namespace):
     return recipe
 
 
-def keep_settings(recipe, oracle: str, max_epochs: int, seed: int, path: Path) -> None:
+def keep_settings(recipe, settings: dict, path: Path) -> None:
     """Remember what is searched around and how, so that a search is not continued as another one."""
     import json
 
     from tfcifar.run_dir import read_json, write_json
 
-    settings = {"recipe": json.loads(recipe.to_json()), "oracle": oracle, "max_epochs": max_epochs, "seed": seed}
+    settings = {"recipe": json.loads(recipe.to_json()), **settings}
     before = read_json(path) if path.is_file() else settings
-    different = [name for name, value in settings.items() if before[name] != value]
+    different = [name for name, value in settings.items() if before.get(name) != value]
     if different:
         raise InputError(
             f"--output: {path.parent} holds another search; different: {', '.join(different)}. "

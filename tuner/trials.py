@@ -1,13 +1,16 @@
 """A KerasTuner whose trials are training runs, each in a process of its own."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.errors import FailedTrialError
 
+from pipelines.errors import InputError
 from tfcifar.recipe import Recipe
 from tfcifar.run_dir import RunDir, read_json, write_text
 from tuner.space import recipe_from, space_of
@@ -22,16 +25,19 @@ class TrainingTuner(BaseTuner):
     In a process of its own, so that a trial which runs out of memory, or is killed for it, is a failed trial and not
     the end of the search, and so that no trial leaves anything behind in memory. An interrupted trial is tried again
     when the search is resumed, and goes on from its last whole epoch.
+
+    Args:
+        to_recipe: (values, recipe, epochs or None) -> the recipe with the hyperparameters `values`; as `recipe_from`.
     """
 
-    def __init__(self, recipe: Recipe, oracle, output: Path):
-        self.recipe = recipe
+    def __init__(self, recipe: Recipe, oracle, output: Path, to_recipe: Callable = recipe_from):
+        self.recipe, self.to_recipe = recipe, to_recipe
         super().__init__(oracle, directory=str(output.parent), project_name=output.name, overwrite=False)
 
     def run_trial(self, trial):
         folder = Path(self.get_trial_dir(trial.trial_id))
         values = trial.hyperparameters.values
-        recipe = recipe_from(values, self.recipe, values.get("tuner/epochs"))
+        recipe = self.to_recipe(values, self.recipe, values.get("tuner/epochs"))
         recipe = recipe.replace(name=f"trial_{trial.trial_id}")
         write_text(folder / "recipe.json", recipe.to_json())
         run_dir = RunDir(folder / "run")
@@ -58,19 +64,39 @@ def last_line(log: Path) -> str:
     return lines[-1][:300] if lines else "nothing was written"
 
 
+def run_search(tuner: TrainingTuner, output: Path) -> None:
+    """Train all trials that are left.
+
+    A worker of a distributed search (KerasTuner's KERASTUNER_TUNER_ID) ends here: the chief has the results.
+
+    Raises:
+        InputError: one trial after the other has failed, with the reason of the first.
+    """
+    try:
+        tuner.search()
+    except RuntimeError as error:  # KerasTuner's way to say that one trial after the other failed
+        reason = next((each.message for each in tuner.oracle.trials.values() if each.message), "").strip()
+        last = reason.splitlines()[-1] if reason else f"see {output}/trial_*/train.log"
+        raise InputError(f"search: {str(error).splitlines()[0]} The first of them: {last}") from None
+    if "chief" not in os.environ.get("KERASTUNER_TUNER_ID", "chief"):
+        print("no trials are left for this worker; the chief writes the results", flush=True)
+        sys.exit()
+
+
+def best_trials(tuner: TrainingTuner, output: Path, count: int = 1) -> list:
+    """The best completed trials, at most `count`, the best first. Raises InputError if there is none."""
+    best = [trial for trial in tuner.oracle.get_best_trials(count) if trial.status == "COMPLETED"]  # it fills up
+    if not best:
+        raise InputError(f"search: no trial was completed; see {output}/trial_*/train.log.")
+    return best
+
+
 def make_oracle(kind: str, recipe: Recipe, trials: int, max_epochs: int, seed: int):
     """The strategy `kind`, one of ORACLES, over the space of `recipe`.
 
     Hyperband (Li et al. 2018, arXiv:1603.06560) gives most trials few epochs and the best ones `max_epochs`.
     """
-    common = {
-        "objective": OBJECTIVE,
-        "hyperparameters": space_of(recipe),
-        "seed": seed,
-        "tune_new_entries": False,
-        "allow_new_entries": False,
-        "max_consecutive_failed_trials": MOST_FAILURES_IN_A_ROW,
-    }
+    common = oracle_options(space_of(recipe), seed)
     if kind == "hyperband":
         oracle = keras_tuner.oracles.HyperbandOracle(max_epochs=max_epochs, hyperband_iterations=trials, **common)
         oracle.max_trials = trials
@@ -80,3 +106,15 @@ def make_oracle(kind: str, recipe: Recipe, trials: int, max_epochs: int, seed: i
         "random": keras_tuner.oracles.RandomSearchOracle,
     }[kind]
     return oracle(max_trials=trials, **common)
+
+
+def oracle_options(space: keras_tuner.HyperParameters, seed: int) -> dict:
+    """What all strategies have in common but the number of trials."""
+    return {
+        "objective": OBJECTIVE,
+        "hyperparameters": space,
+        "seed": seed,
+        "tune_new_entries": False,
+        "allow_new_entries": False,
+        "max_consecutive_failed_trials": MOST_FAILURES_IN_A_ROW,
+    }

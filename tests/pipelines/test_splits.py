@@ -50,6 +50,15 @@ def test_split_is_the_same_on_every_machine_and_release():
     assert sorted(numbers(make_splits(source((20, 20))).validation)) == [12, 22, 30, 35]
 
 
+def test_a_fraction_of_the_training_images_is_stratified_and_leaves_validation_as_it_is():
+    whole, part = make_splits(source((50, 200))), make_splits(source((50, 200)), train_fraction=0.2)
+    assert np.bincount(part.train.labels).tolist() == [9, 36]
+    assert numbers(part.train) < numbers(whole.train)
+    assert part.checksums["validation"] == whole.checksums["validation"]
+    with pytest.raises(InputError, match=r"train_fraction: expected above 0, at most 1, received 0"):
+        make_splits(source(), train_fraction=0)
+
+
 def test_official_validation_part_is_used():
     official = examples((7, 7))
     splits = make_splits(source(validation=official))

@@ -22,8 +22,19 @@ def imported_by(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["train", "evaluate", "predict", "report", "ablation", "architecture", "calibrate", "soup", "serve"]
-    + [f"{package}.__main__" for package in ("explain", "uncertainty", "data_quality", "ensemble")],
+    [
+        "train",
+        "evaluate",
+        "predict",
+        "report",
+        "ablation",
+        "architecture",
+        "calibrate",
+        "soup",
+        "serve",
+        "fewshot.benchmark",
+    ]
+    + [f"{package}.__main__" for package in ("explain", "uncertainty", "data_quality", "ensemble", "fewshot")],
 )
 def test_help_imports_nothing_heavy(module):
     imported = imported_by(f"from tfcifar.{module} import main; main(['--help'])")

@@ -23,6 +23,7 @@ MODELS = {
     "small_cnn": Entry(
         "tfcifar.models.small_cnn:small_cnn", "three stages of two convolutions; trains in minutes on a CPU"
     ),
+    "conv4": Entry("tfcifar.models.conv4:conv4", "four strided convolutions; the network of few-shot learning"),
     "fast_cnn": Entry("tfcifar.models.fast_cnn:fast_cnn", "whitened patches, identity convolutions: learns fastest"),
     "fast_cnn_wide": Entry("tfcifar.models.fast_cnn:fast_cnn_wide", "fast_cnn with 128, 384 and 384 channels"),
     "fast_cnn_deep": Entry(

@@ -1,0 +1,103 @@
+"""`python -m tuner.policy` with stand-ins for the trials' processes, and one real one."""
+
+import csv
+import json
+
+import pytest
+
+from pipelines.policy_config import parse_sub_policy
+from tests.integration.commands import run
+from tfcifar import recipes
+from tfcifar.overrides import override
+from tfcifar.recipe_json import load_json
+from tuner import trials
+from tuner.policy_report import record_policies
+from tuner.policy_searches import compare_found, search_policy
+
+DEMO = ("--preset", "demo", "--sub-policies", 2)
+
+
+@pytest.fixture
+def children(monkeypatch):
+    """In place of training: accuracy by the number of rotations; the recipes that were trained."""
+    seen, interrupted_at = [], []
+
+    def train(path, run_dir, log):
+        recipe = load_json(path)
+        seen.append(recipe)
+        log.write_text("starting\n")
+        if len(seen) in interrupted_at:
+            raise KeyboardInterrupt
+        run_dir.path.mkdir(parents=True, exist_ok=True)
+        text = " ".join(recipe.augment.policy)
+        accuracy = 0.5 + 0.05 * text.count("rotate") + 0.01 * recipe.augment.randaugment_layers + 1e-4 * len(text)
+        run_dir.timing.write_text(json.dumps({"epochs": 1, "seconds": 1.0, "val_accuracy": accuracy}))
+        return 0
+
+    monkeypatch.setattr(trials, "train_in_child", train)
+    return seen, interrupted_at
+
+
+def accuracies(output, search):
+    return [float(row["val_accuracy"]) for row in csv.DictReader((output / search / "trials.csv").open())]
+
+
+def test_the_best_policies_are_joined_into_a_file_that_a_recipe_takes(tmp_path, children):
+    seen, _ = children
+    stdout = run("tuner.policy", *DEMO, "--trials", 5, "--best", 2, "--output", tmp_path).stdout
+    assert len(seen) == 15  # three searches
+    for search in ("reinforce", "random"):
+        content = json.loads((tmp_path / search / "policy.json").read_text())
+        best = [each["val_accuracy"] for each in content["found_by"]["joined"]]
+        assert best == pytest.approx(sorted(accuracies(tmp_path, search))[:-3:-1])
+        assert 2 < len(content["augment"]["policy"]) <= 4
+        assert (tmp_path / search / "policy.png").is_file()
+    content = json.loads((tmp_path / "randaugment" / "policy.json").read_text())
+    assert set(content["augment"]) == {"randaugment_layers", "randaugment_magnitude"}
+    assert "| learned policy | 5 | 0 |" in stdout
+    # What is in the file is in the run's recipe, so that the run can be repeated without the file.
+    fragment = tmp_path / "reinforce" / "policy.json"
+    smoke = ("--recipe", "smoke", "--no-evaluate", "--run-dir", tmp_path / "run", "--set", "epochs=1",
+             "--set", "model.widths=4", "--set", "batch_size=500", "--set", "schedule.warmup_epochs=0")  # fmt: skip
+    run("tfcifar.train", *smoke, "--set", f"augment.policy={fragment}")
+    recipe = load_json(tmp_path / "run" / "recipe.json")
+    assert list(recipe.augment.policy) == json.loads(fragment.read_text())["augment"]["policy"]
+    assert all(parse_sub_policy(text) for text in recipe.augment.policy)
+
+
+def test_a_search_stopped_in_the_middle_of_a_trial_goes_on_with_it(tmp_path, children):
+    seen, interrupted_at = children
+    options = (*DEMO, "--searches", "reinforce", "--trials", 6)
+    run("tuner.policy", *options, "--output", tmp_path / "whole")
+    whole = [recipe.augment.policy for recipe in seen]
+    seen.clear()
+    interrupted_at.append(4)
+    run("tuner.policy", *options, "--output", tmp_path / "stopped", expect=130)
+    interrupted_at.clear()
+    run("tuner.policy", *options, "--output", tmp_path / "stopped")
+    policies = [recipe.augment.policy for recipe in seen]
+    assert policies[:3] + policies[4:] == whole
+    assert policies[3] == policies[4]
+    other = run("tuner.policy", *options, "--sub-policies", 3, "--output", tmp_path / "stopped", expect=2).stderr
+    assert "holds another search; different: sub_policies." in other
+
+
+def test_a_real_trial_and_the_comparison_at_full_budget(tmp_path):
+    options = (*DEMO, "--searches", "reinforce", "--trials", 1, "--set", "model.widths=4")
+    stdout = run("tuner.policy", *options, "--compare", 1, "--output", tmp_path).stdout
+    assert "| learned policy |" in stdout
+    assert "| no policy |" in stdout
+    assert load_json(tmp_path / "compare" / "no_policy-seed1" / "recipe.json").augment.policy == ()
+    learned = load_json(tmp_path / "compare" / "learned_policy-seed1" / "recipe.json").augment.policy
+    assert list(learned) == json.loads((tmp_path / "reinforce" / "policy.json").read_text())["augment"]["policy"]
+    assert not list(tmp_path.rglob("test_openings.jsonl"))
+    # The same again trains nothing; what it gives goes on record.
+    proxy, full = (override(recipes.load(name, "demo"), ["model.widths=4"]) for name in ("policy_proxy", "policy_full"))
+    found = [search_policy("reinforce", proxy, 1, 2, 5, 0, tmp_path / "reinforce")]
+    text, results = compare_found(found, full, [1], tmp_path / "compare")
+    assert text in stdout
+    record_policies(found, results, tmp_path, tmp_path / "compare", tmp_path / "results")
+    (entry,) = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert (entry["name"], entry["metric"], entry["value"], entry["n"]) == ("augmentation_policy", "rows", 2, 1)
+    kept = {str(path.relative_to(tmp_path / "results")) for path in (tmp_path / "results").rglob("*.*")}
+    assert {"augmentation_policy/ablation.md", "augmentation_policy/reinforce/policy.png"} <= kept

@@ -1,0 +1,86 @@
+"""The tables, the figure and the record of the searches for an augmentation policy."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from tfcifar.environment import record_command
+from tfcifar.reporting.ablation_report import record_ablation
+from tfcifar.reporting.results import RESULTS
+from tfcifar.reporting.style import new_figure
+from tfcifar.run_dir import write_csv, write_text
+from tuner.policy_searches import SEARCHES, Found
+
+NAME = "augmentation_policy"
+
+
+def write_searches(found: list[Found], output: Path) -> str:
+    """Write searches.md and search.png into `output`, and trials.csv beside each search; return the table."""
+    for each in found:
+        write_csv(each.fragment.parent / "trials.csv", each.rows)
+    plot_searches(found, output / "search.png")
+    lines = [
+        "| search | trials | failed | best | mean | mean of the last third | hours |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+        *map(_line, found),
+    ]
+    notes = (
+        "Validation accuracy of the trials, short trainings of a small network. The best of many trials is too good by "
+        "what chance has added: only --compare tells what a policy is worth."
+    )
+    text = "\n".join(lines) + f"\n\n{notes}\n"
+    record_command(output)
+    policies = "\n\n".join(f"{SEARCHES[each.search]}: `{each.augment}`" for each in found)
+    write_text(output / "searches.md", f"# Searches\n\n{text}\n![trials](search.png)\n\n{policies}\n")
+    return text
+
+
+def _line(each: Found) -> str:
+    accuracies = _in_order(each)
+    last = accuracies[-max(1, len(accuracies) // 3) :]
+    failed = sum(row["val_accuracy"] is None for row in each.rows)
+    hours = sum(row["seconds"] or 0 for row in each.rows) / 3600
+    return (
+        f"| {SEARCHES[each.search]} | {len(each.rows)} | {failed} | {max(accuracies):.2%} | {np.mean(accuracies):.2%} "
+        f"| {np.mean(last):.2%} | {hours:.2f} |"
+    )
+
+
+def _in_order(each: Found) -> list[float]:
+    """The accuracies of the completed trials, in the order in which they were started."""
+    done = [row for row in each.rows if row["val_accuracy"] is not None]
+    return [row["val_accuracy"] for row in sorted(done, key=lambda row: row["trial"])]
+
+
+def plot_searches(found: list[Found], path: Path) -> None:
+    """Validation accuracy of the trials in order, as dots, and the best so far, as lines.
+
+    Args:
+        path: the PNG to write, 1080 pixels wide.
+    """
+    with new_figure(path, 9, 4) as figure:
+        ax = figure.subplots()
+        for each in found:
+            accuracies = 100 * np.array(_in_order(each))
+            trials, best = np.arange(1, len(accuracies) + 1), np.maximum.accumulate(accuracies)
+            (line,) = ax.plot(trials, best, drawstyle="steps-post", label=f"{SEARCHES[each.search]}, best so far")
+            ax.plot(trials, accuracies, "o", color=line.get_color(), markersize=3.5, alpha=0.5)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        ax.set(title="Trials of the searches", xlabel="trial", ylabel="validation accuracy (%)")
+        figure.legend(loc="outside lower center", ncols=len(found))
+
+
+def record_policies(found: list[Found], results: list, output: Path, compared: Path, folder: Path = RESULTS) -> None:
+    """Copy tables, figures and policies to results/augmentation_policy/, and put the comparison on record."""
+    record_ablation(NAME, results, compared, folder)
+    target = folder / NAME
+    for file in ("searches.md", "search.png"):
+        shutil.copyfile(output / file, target / file)
+    for each in found:
+        inside = target / each.search
+        inside.mkdir(exist_ok=True)
+        for file in ("policy.json", "policy.png", "trials.csv"):
+            if (each.fragment.parent / file).is_file():  # RandAugment has no figure
+                shutil.copyfile(each.fragment.parent / file, inside / file)
