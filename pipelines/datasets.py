@@ -127,4 +127,5 @@ def _evaluated_parts(examples: Examples, batch_size: int, shares: Shares) -> tf.
     ds = tf.data.Dataset.range(batches).flat_map(
         lambda batch: tf.data.Dataset.range(shares.first, shares.last).map(lambda part: batch * shares.count + part)
     )
-    return ds.map(load, tf.data.AUTOTUNE)
+    ds = ds.map(load, tf.data.AUTOTUNE)
+    return ds.apply(tf.data.experimental.assert_cardinality(batches * (shares.last - shares.first)))

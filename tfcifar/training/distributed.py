@@ -34,6 +34,11 @@ class DistributedModel(TrainableModel):
             step = self._on_all_devices(self.test_step)
             self.test_function = lambda iterator: step(next(iterator))
 
+    def evaluate(self, x, **kwargs):
+        # Keras would take the number of this process' parts for that of the batches.
+        return super().evaluate(x, steps=int(x.cardinality) // len(self.distribute_strategy.extended.worker_devices),
+                                **kwargs)  # fmt: skip
+
     def _on_all_devices(self, step):
         strategy = self.distribute_strategy
 
