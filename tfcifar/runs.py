@@ -108,6 +108,8 @@ def run_recipe(
     )
     if evaluate and devices.chief:
         evaluate_and_print(RunDir(run_dir))
+    with devices.losses_of_workers():
+        devices.wait()
 
 
 def _validation(summary: dict) -> str:

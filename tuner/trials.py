@@ -1,7 +1,9 @@
 """A KerasTuner whose trials are training runs, each in a process of its own."""
 
+import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import keras_tuner
@@ -10,10 +12,12 @@ from keras_tuner.errors import FailedTrialError
 
 from tfcifar.recipe import Recipe
 from tfcifar.run_dir import RunDir, read_json, write_text
+from tuner.chief import heard_from, role, serve
 from tuner.space import recipe_from, space_of
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 MOST_FAILURES_IN_A_ROW = 5
+WORKER_TIMEOUT = 60.0  # seconds
 
 
 class TrainingTuner(BaseTuner):
@@ -24,9 +28,18 @@ class TrainingTuner(BaseTuner):
     when the search is resumed, and goes on from its last whole epoch.
     """
 
-    def __init__(self, recipe: Recipe, oracle, output: Path):
-        self.recipe = recipe
+    def __init__(
+        self, recipe: Recipe, oracle, output: Path, strategy: str = "none", timeout: float = WORKER_TIMEOUT
+    ):
+        self.recipe, self.strategy, self.timeout = recipe, strategy, timeout
         super().__init__(oracle, directory=str(output.parent), project_name=output.name, overwrite=False)
+
+    def search(self):
+        """Run trials until all have ended; as the chief of several machines, hand them out (see `tuner.chief`)."""
+        if role() != "chief":
+            return super().search()
+        self.save()
+        return serve(self.oracle, self.timeout)
 
     def run_trial(self, trial):
         folder = Path(self.get_trial_dir(trial.trial_id))
@@ -35,7 +48,8 @@ class TrainingTuner(BaseTuner):
         recipe = recipe.replace(name=f"trial_{trial.trial_id}")
         write_text(folder / "recipe.json", recipe.to_json())
         run_dir = RunDir(folder / "run")
-        code = train_in_child(folder / "recipe.json", run_dir, folder / "train.log")
+        with heard_from(self.oracle, trial.trial_id, self.timeout) if role() == "worker" else nullcontext():
+            code = train_in_child(folder / "recipe.json", run_dir, folder / "train.log", self.strategy)
         if code:
             raise FailedTrialError(f"exit code {code}: {last_line(folder / 'train.log')}")
         accuracy = read_json(run_dir.timing)["val_accuracy"]
@@ -44,13 +58,17 @@ class TrainingTuner(BaseTuner):
         return accuracy
 
 
-def train_in_child(recipe: Path, run_dir: RunDir, log: Path) -> int:
+def train_in_child(recipe: Path, run_dir: RunDir, log: Path, strategy: str) -> int:
     """Train `recipe` into `run_dir`, or go on with it; return the exit code, negative for a signal."""
-    command = [sys.executable, "-m", "tfcifar.train", "--recipe", str(recipe), "--run-dir", str(run_dir.path)]
+    command = [sys.executable, "-m", "tuner.child", "--recipe", str(recipe), "--run-dir", str(run_dir.path)]
+    options = ["--resume", "--no-evaluate", "--strategy", strategy]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}  # of one machine
     with log.open("a", encoding="utf-8") as file:
-        return subprocess.run(
-            [*command, "--resume", "--no-evaluate"], stdout=file, stderr=subprocess.STDOUT, check=False
-        ).returncode
+        child = subprocess.Popen(
+            [*command, *options], stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT, env=environment
+        )
+        with child:  # an interruption ends it too: its standard input closes
+            return child.wait()
 
 
 def last_line(log: Path) -> str:

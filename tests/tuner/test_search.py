@@ -25,7 +25,7 @@ def children(monkeypatch):
     """In place of training: accuracy by dropout; the recipes that were trained; `fails` by their place in the list."""
     seen, fails = [], {}
 
-    def train(path, run_dir, log):
+    def train(path, run_dir, log, strategy):
         recipe = load_json(path)
         seen.append(recipe)
         log.write_text("starting\nout of memory\n")

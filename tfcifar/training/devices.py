@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.errors import InputError, unknown
+from pipelines.errors import InputError, check, unknown
 from pipelines.sharding import WHOLE, Shares
 from tfcifar.run_dir import RunDir
 
@@ -71,6 +71,10 @@ class Devices:
             shutil.copytree(run_dir.checkpoints, own.checkpoints)
         return own
 
+    def wait(self) -> None:
+        """Until all workers are here: one that ends takes the others' connection with it."""
+        self.agree({"step": "all"})
+
     def agree(self, values: dict) -> None:
         """Wait for all workers. Raises InputError in each of them, naming it, where they differ in one of `values`."""
         if self.workers == 1:
@@ -108,10 +112,20 @@ class Devices:
         except gone as error:
             if self.workers == 1:
                 raise
+            reason = str(error).splitlines()[0].rpartition("}} ")[2][:200]
             raise InputError(
-                f"multi_worker: worker {self.worker} has lost another one ({str(error).splitlines()[0][:200]}). "
+                f"multi_worker: worker {self.worker} has lost another one ({reason}). "
                 "Start all workers again with --resume: they go on from the last whole epoch."
             ) from None
+
+    def check(self, policy: str) -> None:
+        """Raises InputError where `policy`, a Keras dtype policy, is one that devices cannot share."""
+        check(
+            self.strategy is None or policy != "mixed_float16",
+            "mixed_precision",
+            "float32 or mixed_bfloat16 with --strategy (of float16's gradients each device would skip others)",
+            policy,
+        )
 
     def describe(self) -> dict:
         """JSON-ready, for environment.json; nothing of one device."""
@@ -122,6 +136,11 @@ class Devices:
 
 
 ONE = Devices()
+
+
+def check_one_machine(name: str, command: str) -> None:
+    """Raises InputError where the strategy `name` is of several machines."""
+    check(name != "multi_worker", "--strategy", f"none, auto, mirrored or tpu: {command}", name)
 
 
 def open_devices(name: str, environment: dict | None = None) -> Devices:
@@ -190,6 +209,8 @@ def _multi_worker(environment: dict) -> Devices:
         raise InputError(
             f"TF_CONFIG: expected a task of the cluster, such as {TF_CONFIG}, received the task {json.dumps(task)}."
         )
+    if len(addresses) > 1:
+        print(f"multi_worker: worker {worker} of {len(addresses)}, waiting for the others", flush=True)
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     count = strategy.num_replicas_in_sync
     local = count // len(addresses)

@@ -62,7 +62,9 @@ def train(
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()
     capability = gpu_capability()
-    keras.mixed_precision.set_global_policy(choose_precision(recipe.mixed_precision, recipe.model.name, capability))
+    policy = choose_precision(recipe.mixed_precision, recipe.model.name, capability)
+    devices.check(policy)
+    keras.mixed_precision.set_global_policy(policy)
 
     model, groups = initial_model(recipe, splits, start, devices)
     decay = recipe.optimizer.ema_decay
