@@ -16,7 +16,7 @@ def end_with_parent() -> None:
     """End this process when the other end of its standard input closes, which the parent never does by itself."""
 
     def watch():
-        sys.stdin.buffer.read()
+        os.read(sys.stdin.fileno(), 1)  # not through a buffer, whose lock would be held when this process ends
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
