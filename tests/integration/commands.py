@@ -43,11 +43,12 @@ def run(module: str, *arguments, expect: int = 0, **environment) -> Completed:
     return Completed(stdout.getvalue(), stderr.getvalue())
 
 
-def start(module: str, *arguments) -> subprocess.Popen:
+def start(module: str, *arguments, **environment) -> subprocess.Popen:
     """Start `python -m module arguments` in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *map(str, arguments)],
         cwd=PROJECT,
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

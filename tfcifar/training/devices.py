@@ -144,7 +144,10 @@ def check_one_machine(name: str, command: str) -> None:
 
 
 def open_devices(name: str, environment: dict | None = None) -> Devices:
-    """The devices that `name`, one of STRATEGIES, stands for; to be called before TensorFlow computes anything.
+    """The devices that `name`, one of STRATEGIES, stands for.
+
+    To be called once in a process, before TensorFlow computes anything: what a second strategy's devices exchange
+    would be taken for the first one's.
 
     auto: several machines where TF_CONFIG names them, a TPU where there is one, all GPUs where there are several,
     else one device. multi_worker waits until all workers are there.
