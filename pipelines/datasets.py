@@ -121,8 +121,8 @@ def _evaluated_parts(examples: Examples, batch_size: int, shares: Shares) -> tf.
     images, labels = tf.constant(examples.images), tf.constant(examples.labels)
 
     def load(part):
-        start, stop = parts.bounds(part, total)
-        return images[start:stop], labels[start:stop]
+        ids = tf.range(*parts.bounds(part, total))
+        return tf.gather(images, ids), tf.gather(labels, ids)
 
     ds = tf.data.Dataset.range(batches).flat_map(
         lambda batch: tf.data.Dataset.range(shares.first, shares.last).map(lambda part: batch * shares.count + part)

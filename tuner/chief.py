@@ -55,7 +55,7 @@ def serve(oracle, timeout: float) -> None:
     try:
         server.add_insecure_port(address)
     except RuntimeError as error:
-        raise InputError(f"KERASTUNER_ORACLE_IP, KERASTUNER_ORACLE_PORT: cannot serve at {address} ({error}).") from None
+        raise InputError(f"KERASTUNER_ORACLE_IP and _PORT: cannot serve trials at {address} ({error}).") from None
     server.start()
     print(f"chief: serving trials at {address}", flush=True)
     while not chief.ended():

@@ -28,9 +28,7 @@ class TrainingTuner(BaseTuner):
     when the search is resumed, and goes on from its last whole epoch.
     """
 
-    def __init__(
-        self, recipe: Recipe, oracle, output: Path, strategy: str = "none", timeout: float = WORKER_TIMEOUT
-    ):
+    def __init__(self, recipe: Recipe, oracle, output: Path, strategy: str = "none", timeout: float = WORKER_TIMEOUT):
         self.recipe, self.strategy, self.timeout = recipe, strategy, timeout
         super().__init__(oracle, directory=str(output.parent), project_name=output.name, overwrite=False)
 

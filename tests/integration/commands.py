@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -53,6 +54,12 @@ def start(module: str, *arguments, **environment) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def error_lines(completed: Completed) -> list[str]:

@@ -1,6 +1,6 @@
 """What the tests of several devices train: a small recipe that uses most parts of a training step.
 
-    python -m tests.integration.sharing FOLDER 2    # train it on two devices
+python -m tests.integration.sharing FOLDER 2    # train it on two devices
 """
 
 import sys
@@ -29,9 +29,7 @@ RECIPE = Recipe(
     epochs=2,
     batch_size=16,
     augment=AUGMENT,
-    optimizer=Optimizer(
-        "muon", learning_rate=0.05, momentum=0.6, weight_decay=0.01, clip_norm=0.5, ema_decay=0.9
-    ),
+    optimizer=Optimizer("muon", learning_rate=0.05, momentum=0.6, weight_decay=0.01, clip_norm=0.5, ema_decay=0.9),
     schedule=Schedule("linear"),
     small_images=SmallImages(1, image_size=16),
     multi_task=MultiTask(("warm: red", "cold: green blue")),

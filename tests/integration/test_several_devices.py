@@ -2,18 +2,19 @@
 
 import json
 import signal
-import socket
 import time
 
 import numpy as np
 import pytest
 
-from tests.integration.commands import SMOKE, run, start
+from tests.integration.commands import SMOKE, free_port, run, start
 from tests.integration.sharing import RECIPE, make_test_splits
 from tfcifar.run_dir import RunDir, read_history, read_json
 from tfcifar.training.trainer import train
 
-ROUNDING = 2e-5  # of weights around 1, after some fifteen steps
+# Of weights around 1, after fifteen steps. Images are small here: a float32 sum over 1,500 images of 32x32 px is itself
+# off by 1e-3 on a CPU, and less in parts.
+ROUNDING = 1e-4
 
 
 def assert_equal_runs(found, expected, epochs: int) -> None:
@@ -38,12 +39,6 @@ def test_two_devices_train_what_one_trains(tmp_path):
     assert devices == {"strategy": "MirroredStrategy", "devices": 2, "workers": 1}
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 def start_workers(count: int, *arguments) -> list:
     addresses = [f"127.0.0.1:{free_port()}" for _ in range(count)]
     config = {"cluster": {"worker": addresses}}
@@ -54,9 +49,10 @@ def start_workers(count: int, *arguments) -> list:
 
 
 def test_workers_train_what_one_process_trains_though_one_of_them_dies(tmp_path):
-    small = ("model.widths=4", "model.dropout=0", "mixed_precision=float32", "batch_size=900", "epochs=3")
-    options = (*SMOKE, *(word for field in small for word in ("--set", field)))
-    run(*options, "--no-evaluate", "--run-dir", tmp_path / "one")
+    small = ("model.widths=4", "model.dropout=0", "mixed_precision=float32", "batch_size=1500", "epochs=5",
+             "data.image_size=8", "optimizer.learning_rate=0.02")  # fmt: skip
+    options = (*SMOKE, "--no-evaluate", *(word for field in small for word in ("--set", field)))
+    run(*options, "--run-dir", tmp_path / "one")
 
     together = (*options, "--run-dir", tmp_path / "together", "--strategy", "multi_worker")
     chief, worker = start_workers(2, *together)
@@ -76,6 +72,5 @@ def test_workers_train_what_one_process_trains_though_one_of_them_dies(tmp_path)
     for process in workers:
         stdout, stderr = process.communicate(timeout=300)
         assert process.returncode == 0, stderr
-        assert "Traceback" not in stderr
-        assert ("test" in stdout.splitlines()[-1]) == (process is workers[0]), stdout  # the chief evaluates
-    assert_equal_runs(tmp_path / "together", tmp_path / "one", epochs=3)
+        assert "trained 5 epochs" in stdout
+    assert_equal_runs(tmp_path / "together", tmp_path / "one", epochs=5)

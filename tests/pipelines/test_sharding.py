@@ -46,13 +46,11 @@ def joined(parts_of_workers: list[list], count: int) -> list:
     """Whole batches, from what each worker reads: the parts of its devices, one after the other."""
     local = count // len(parts_of_workers)
     steps = len(parts_of_workers[0]) // local
-    return [
-        [
-            np.concatenate([parts[step * local + device][element] for parts in parts_of_workers for device in range(local)])
-            for element in range(2)
-        ]
+    parts_of_steps = [
+        [part for parts in parts_of_workers for part in parts[step * local : (step + 1) * local]]
         for step in range(steps)
-    ]  # fmt: skip
+    ]
+    return [[np.concatenate(element) for element in zip(*parts, strict=True)] for parts in parts_of_steps]
 
 
 def test_workers_read_what_one_process_reads_with_the_same_augmentation(examples):
