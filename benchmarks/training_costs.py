@@ -14,9 +14,10 @@ HEADER = """### Computed: time and money
 
 A run of `e` epochs over `i` images takes 6 x MACs x i x e operations (docs of `tfcifar.evaluation.compute`), and
 hardware does as many a second as it did in a recorded run (`pflop` over `train_seconds` in
-[results/summary.json](../results/summary.json)), of a network of the same kind: depthwise convolutions are bound by
-memory, and slower. Validation, and reading files that the disk delivers more slowly than the network takes them, come
-on top. Money is hours times a price that is **assumed**: {prices} an hour of a machine.
+[results/summary.json](../results/summary.json)): of the same network, or else the slowest of its kind, since depthwise
+convolutions are bound by memory. Validation is included as it was there; reading files that the disk delivers more
+slowly than the network takes them comes on top. Money is hours times a price that is **assumed**: {prices} an hour of a
+machine.
 {devices}
 """
 COLUMNS = [
@@ -51,7 +52,7 @@ class Speed:
     """Of a recorded run. kind: "gpu" or "cpu"."""
 
     record: str
-    depthwise: bool
+    model: str
     kind: str
     hardware: str
     pflop_per_second: float
@@ -77,25 +78,29 @@ def parse(argv=None):
 
 
 def speeds_on_record(summary: list[dict], model_of) -> list[Speed]:
-    """The fastest recorded run of each kind of hardware and network.
+    """Of each recorded training run.
 
     model_of: name of a record -> name of its model, or None where it has no recipe.
     """
-    from tfcifar.models import MODELS
-
     of = {(each["name"], each["metric"]): each for each in summary}
-    fastest = {}
+    speeds = []
     for (name, metric), pflop in of.items():
         seconds, model = of.get((name, "train_seconds")), model_of(name)
-        if metric != "pflop" or seconds is None or model is None:
-            continue
-        hardware = pflop["hardware"]
-        kind = "gpu" if re.search(r"NVIDIA|GPU|H100|H200|A100", hardware) else "cpu"
-        speed = Speed(name, MODELS[model].depthwise, kind, hardware, pflop["value"] / seconds["value"])
-        key = (hardware, speed.depthwise)
-        if key not in fastest or fastest[key].pflop_per_second < speed.pflop_per_second:
-            fastest[key] = speed
-    return list(fastest.values())
+        if metric == "pflop" and seconds is not None and model is not None:
+            kind = "gpu" if re.search(r"NVIDIA|GPU|H100|H200|A100", pflop["hardware"]) else "cpu"
+            speeds.append(Speed(name, model, kind, pflop["hardware"], pflop["value"] / seconds["value"]))
+    return speeds
+
+
+def speeds_for(model: str, speeds: list[Speed]) -> list[Speed]:
+    """For each hardware on record: that of `model`, else of the slowest network of its kind."""
+    from tfcifar.models import MODELS
+
+    found = {}
+    alike = [each for each in speeds if MODELS[each.model].depthwise == MODELS[model].depthwise]
+    for speed in sorted(alike, key=lambda each: (each.model != model, each.pflop_per_second)):
+        found.setdefault(speed.hardware, speed)
+    return list(found.values())
 
 
 def seconds_of(pflop: float, speed: Speed, devices: int, overhead: float) -> float:
@@ -104,18 +109,16 @@ def seconds_of(pflop: float, speed: Speed, devices: int, overhead: float) -> flo
 
 
 def rows_of(works: dict[Work, float], speeds: list[Speed], prices: dict, devices: int, overhead: float) -> list[str]:
-    """A row for each work (-> its PFLOP) and each speed of a network of its kind that has a price."""
-    from tfcifar.models import MODELS
-
+    """A row for each work (-> its PFLOP) and each hardware that has a price."""
     rows = []
     for work, pflop in works.items():
-        for speed in speeds:
-            if speed.depthwise != MODELS[work.model].depthwise or speed.kind not in prices:
+        for speed in speeds_for(work.model, speeds):
+            if speed.kind not in prices:
                 continue
             seconds = seconds_of(pflop, speed, devices, overhead)
             cost = seconds / 3600 * prices[speed.kind] * devices
             rows.append(
-                f"| {work.name}: {work.model} | {work.images:,} | {work.pixels} | {work.epochs} | {pflop:.3g} "
+                f"| {work.name}: {work.model} | {work.images:,} | {work.pixels} | {work.epochs} | {_short(pflop)} "
                 f"| {speed.record}, {speed.hardware} | {1000 * speed.pflop_per_second:.2g} | {duration(seconds)} "
                 f"| ${cost:,.2f} |"
             )
@@ -127,6 +130,10 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:,.3g} {unit}"
     return f"{seconds:.0f} s"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def compute(work: Work) -> float:

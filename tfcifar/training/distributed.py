@@ -49,7 +49,7 @@ class DistributedModel(TrainableModel):
         return one_step
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        if self._compile_metrics.built and self._compile_loss.built:
+        if all(part is None or part.built for part in (self._compile_metrics, self._compile_loss)):
             return
         _, _, batches = next(iter(iterator))
         batch = tf.nest.map_structure(_first(self.distribute_strategy), next(batches))
