@@ -100,7 +100,7 @@ def run_recipe(
         flush=True,
     )
     with devices.losses_of_workers():
-        summary = train(recipe, splits, RunDir(run_dir), resume, devices=devices)
+        summary = train(recipe, splits, RunDir(run_dir), resume, None, devices)
     print(
         f"trained {summary['epochs']} epochs in {summary['seconds'] / 60:.1f} min; waited for data "
         f"{summary['data_wait_share']:.1%} of the training time; {_validation(summary)}",

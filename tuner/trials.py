@@ -56,7 +56,7 @@ class TrainingTuner(BaseTuner):
         return accuracy
 
 
-def train_in_child(recipe: Path, run_dir: RunDir, log: Path, strategy: str) -> int:
+def train_in_child(recipe: Path, run_dir: RunDir, log: Path, strategy: str = "none") -> int:
     """Train `recipe` into `run_dir`, or go on with it; return the exit code, negative for a signal."""
     command = [sys.executable, "-m", "tuner.child", "--recipe", str(recipe), "--run-dir", str(run_dir.path)]
     options = ["--resume", "--no-evaluate", "--strategy", strategy]
