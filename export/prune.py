@@ -4,8 +4,10 @@ import argparse
 from pathlib import Path
 
 from export.pruning_config import METHODS, PATTERNS, SCHEDULES, SCOPES, SCORES, Pruning
-from tfcifar.cli import make_parser, run, start_tensorflow
+from pipelines.errors import check
+from tfcifar.cli import add_strategy, make_parser, run, start_tensorflow
 from tfcifar.run_dir import RunDir
+from tfcifar.training.devices import check_one_machine, open_devices
 
 EPILOG = """examples:
   python -m export.prune runs/residual_cnn-cpu-seed0 --method channels --sparsity 0.5 --epochs 10 --output runs/half
@@ -37,6 +39,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     channels = parser.add_argument_group("--method channels")
     channels.add_argument("--score", choices=SCORES,
                           help="by the loss on training images (default), or by the size of the filters")  # fmt: skip
+    add_strategy(channels)
     channels.add_argument("--scope", choices=SCOPES,
                           help="the same share of each layer (default), or wherever it costs least")  # fmt: skip
     return parser.parse_args(argv)
@@ -45,12 +48,20 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     pruning = Pruning(args.method, args.sparsity, args.schedule, args.pattern, args.score, args.scope)
+    check_one_machine(args.strategy, "pruning is for one machine")
+    check(
+        args.method == "channels" or args.strategy == "none",
+        "--strategy",
+        "none with --method magnitude: TF-MOT trains on one device",
+        args.strategy,
+    )
     source = RunDir.existing(args.run_dir)
     start_tensorflow()
     from export.pruned_run import prune_run
     from tfcifar.reporting.tables import pruning_table
 
-    found = prune_run(source, RunDir(args.output), pruning, args.epochs, args.learning_rate, args.resume)
+    devices = open_devices(args.strategy)
+    found = prune_run(source, RunDir(args.output), pruning, args.epochs, args.learning_rate, args.resume, devices)
     print(pruning_table(found))
     print(f"pruned run: {args.output}; for its test result: python -m tfcifar.evaluate {args.output}")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+from functools import partial
 
 import keras
 import numpy as np
@@ -22,6 +23,7 @@ from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
 from tfcifar.runs import open_splits
 from tfcifar.training.batch_norm_statistics import recompute_statistics
+from tfcifar.training.devices import ONE, Devices
 from tfcifar.training.start import Start
 from tfcifar.training.trainer import check_same_data, train
 
@@ -33,6 +35,7 @@ def prune_run(
     epochs: int,
     learning_rate: float | None = None,
     resume: bool = False,
+    devices: Devices = ONE,
 ) -> dict:
     """Write a finished run, pruned and fine-tuned, as a run of its own, ready for evaluation.
 
@@ -41,6 +44,7 @@ def prune_run(
     Args:
         learning_rate: see `fine_tuning_recipe`.
         resume: continue what an interruption has left in `output`, from its last whole epoch.
+        devices: on which a network with fewer channels is fine-tuned; of one process.
 
     Returns:
         What was done to what (`source`, `model_sha256`, `Pruning.settings`), and `reached`: `sparsity`, and
@@ -61,7 +65,7 @@ def prune_run(
 
     model = load_model(source.model)
     start = Start.behind(source, splits, model, {"pruned": asked})
-    prune = _prune_channels if pruning.method == "channels" else _prune_magnitude
+    prune = partial(_prune_channels, devices=devices) if pruning.method == "channels" else _prune_magnitude
     found = prune(model, recipe, splits, output, pruning, start, resume)
     # Now, from the file: what cannot be pruned should fail at once, and `model` has changed.
     reached = {"before": describe_size(load_model(source.model), recipe, splits), **found}
@@ -93,7 +97,14 @@ def _check_output(output: RunDir, asked: dict, recipe: Recipe, resume: bool) -> 
 
 
 def _prune_channels(
-    model: keras.Model, recipe: Recipe, splits: Splits, output: RunDir, pruning: Pruning, start: Start, resume: bool
+    model: keras.Model,
+    recipe: Recipe,
+    splits: Splits,
+    output: RunDir,
+    pruning: Pruning,
+    start: Start,
+    resume: bool,
+    devices: Devices,
 ) -> dict:
     graph = trace_channels(model)
     if not output.recipe.is_file():  # training writes it, and from then on goes on from this file
@@ -104,7 +115,7 @@ def _prune_channels(
     removed = load_model(output.start)
     sparsity = 1 - trace_channels(removed).removable / graph.removable
     reached = {"sparsity": sparsity, "removed": describe_size(removed, recipe, splits)}
-    train(recipe, splits, output, resume, dataclasses.replace(start, model=output.start))
+    train(recipe, splits, output, resume, dataclasses.replace(start, model=output.start), devices)
     return reached | {"after": describe_size(load_model(output.model), recipe, splits)}
 
 

@@ -32,7 +32,7 @@ from pipelines.augment_geometry import (
 )
 from pipelines.augment_mix import cutmix, mixup, smooth_labels
 from pipelines.augment_policy import apply_policy
-from pipelines.augment_random import column, per_image, split, uniform
+from pipelines.augment_random import column, drawing_for, per_image, split, uniform
 from pipelines.augmix import augmix
 from pipelines.errors import InputError
 from pipelines.randaugment import rand_augment
@@ -47,6 +47,7 @@ __all__ = [
     "crop_translate",
     "cutmix",
     "cutout",
+    "mixes",
     "mixup",
     "rand_augment",
     "random_erasing",
@@ -57,7 +58,7 @@ __all__ = [
 ]
 
 
-def augment_batch(images, labels, example_ids, epoch, seed, config):
+def augment_batch(images, labels, example_ids, epoch, seed, config, rows=None, batch_size=None):
     """Applies what `config` asks for, in this order: geometry, flip, AugMix, values, holes, mixing, smoothing.
 
     Each operation has its own seed, so that switching one on leaves the draws of the others as they were.
@@ -70,6 +71,9 @@ def augment_batch(images, labels, example_ids, epoch, seed, config):
         seed: int [2] = (seed of the run, number of the batch since the start of the run). The second number
             makes batches differ; the first alone decides in which epochs the alternating flip mirrors.
         config: Augment.
+        rows: int [b], where these images stand in a batch of `batch_size` that several devices share: each image
+            becomes what it would become in the whole batch. Where images are mixed (`mixes`), the first one is there
+            as the partner of the second alone, and not returned. None: they are the whole batch.
 
     Returns:
         (images float32 [b, h, w, c] in [0, 255], labels float32 [b, k], rows sum to 1).
@@ -77,6 +81,11 @@ def augment_batch(images, labels, example_ids, epoch, seed, config):
     Raises:
         InputError: Labels are not one-hot rows, or the padding does not fit the images.
     """
+    if rows is not None:
+        with drawing_for(rows, batch_size):
+            images, labels = augment_batch(images, labels, example_ids, epoch, seed, config)
+        first = int(mixes(config))
+        return images[first:], labels[first:]
     labels = tf.cast(labels, tf.float32)
     if tf.config.get_visible_devices("GPU"):  # TensorFlow gathers uint8 on the CPU only, and would go back to it
         images = tf.cast(images, tf.float32)
@@ -119,8 +128,13 @@ def augment_batch(images, labels, example_ids, epoch, seed, config):
     return images, labels
 
 
+def mixes(config) -> bool:
+    """Whether `config` mixes an image with the one before it in the batch."""
+    return bool(config.mixup_alpha or config.cutmix_alpha)
+
+
 def _mix(images, labels, seed, config):
-    if not (config.mixup_alpha or config.cutmix_alpha):
+    if not mixes(config):
         return images, labels
     mixed_images, mixed_labels = _mix_all(images, labels, seed, config)
     if config.mix_probability == 1:

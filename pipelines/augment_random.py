@@ -4,6 +4,9 @@ The same on every device, too: left to choose, TensorFlow takes another generato
 same bits into other floats. So the generator is named, and floats are made from integers.
 """
 
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import numpy as np
 import scipy.special
 import tensorflow as tf
@@ -12,15 +15,31 @@ GENERATOR = "philox"
 BETA_QUANTILES = 8192  # a step of 1/8192 in probability: finer than a batch can tell
 
 
+_part = ContextVar("part", default=None)  # (rows int [b], batch size) while a part of a batch is augmented
+
+
+@contextmanager
+def drawing_for(rows, batch_size):
+    """Inside, the draws of the images are those that they have as the `rows` (int [b]) of a batch of `batch_size`.
+
+    So that the devices that share a batch make of it what one device would.
+    """
+    token = _part.set((rows, batch_size))
+    try:
+        yield
+    finally:
+        _part.reset(token)
+
+
 def split(seed, count):
     """`count` independent seeds from one: a list of int tensors [2]."""
     return tf.unstack(tf.random.split(seed, count, alg=GENERATOR))
 
 
 def uniform(shape, seed, low=0.0, high=1.0):
-    """Uniform numbers in [low, high): float32 of `shape`."""
+    """Uniform numbers in [low, high): float32 of `shape`, (), or one row or a multiple of it for each image."""
     steps = 2**24  # float32 holds no more between 0 and 1
-    integers = tf.random.stateless_uniform(shape, seed, 0, steps, tf.int32, alg=GENERATOR)
+    integers = _integers(shape, seed, 0, steps)
     return low + (high - low) / steps * tf.cast(integers, tf.float32)
 
 
@@ -31,8 +50,21 @@ def per_image(images, seed, low=0.0, high=1.0):
 
 def per_image_integer(images, seed, low, high):
     """One uniform integer from `low` to `high`, both included, for each image of the batch: int32 [b]."""
-    shape = [tf.shape(images)[0]]
-    return tf.random.stateless_uniform(shape, seed, low, high + 1, tf.int32, alg=GENERATOR)
+    return _integers([tf.shape(images)[0]], seed, low, high + 1)
+
+
+def _integers(shape, seed, low, high):
+    """int32 of `shape` in [low, high); of a part of a batch (`drawing_for`) its rows of the whole batch's draws."""
+    part, scalar = _part.get(), isinstance(shape, list) and not shape
+    if part is None or scalar:
+        return tf.random.stateless_uniform(shape, seed, low, high, tf.int32, alg=GENERATOR)
+    rows, batch_size = part
+    shape = tf.convert_to_tensor(shape)
+    copies, rest = shape[0] // tf.size(rows), shape[1:]  # AugMix draws for each image once a chain
+    whole = tf.concat([[copies * tf.cast(batch_size, tf.int32)], rest], 0)
+    drawn = tf.random.stateless_uniform(whole, seed, low, high, tf.int32, alg=GENERATOR)
+    drawn = tf.reshape(drawn, tf.concat([[copies, tf.cast(batch_size, tf.int32)], rest], 0))
+    return tf.reshape(tf.gather(drawn, rows, axis=1), shape)
 
 
 def column(values):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipelines.errors import InputError
 from tfcifar import recipes
-from tfcifar.cli import make_parser, run, start_tensorflow
+from tfcifar.cli import add_strategy, make_parser, run, start_tensorflow
 
 EPILOG = """examples:
   python -m tfcifar.ablation --level 2 --seeds 0 1 2
@@ -26,6 +26,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
                         help="override a field in every row, for example epochs=2")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/ablation/RECIPE")
+    add_strategy(parser)
     parser.add_argument("--record", action="store_true", help="put the table on record in results/")
     return parser.parse_args(argv)
 
@@ -40,13 +41,18 @@ def main(argv: list[str] | None = None) -> None:
     from tfcifar.evaluation.run_grid import run_grid
     from tfcifar.overrides import override
     from tfcifar.reporting.ablation_report import record_ablation, write_ablation
+    from tfcifar.training.devices import open_devices
 
+    devices = open_devices(args.strategy)
     output = args.output or Path("runs/ablation") / name
-    results = run_grid({row: override(recipe, args.set) for row, recipe in grid.items()}, args.seeds, output)
-    print(write_ablation(results, output))
-    print(f"table and figure: {output}/ablation.md, ablation.csv, ablation.png")
-    if args.record:
-        record_ablation(f"{name}_ablation", results, output)
+    overridden = {row: override(recipe, args.set) for row, recipe in grid.items()}
+    results = run_grid(overridden, args.seeds, output, devices)
+    if devices.chief:
+        print(write_ablation(results, output))
+        print(f"table and figure: {output}/ablation.md, ablation.csv, ablation.png")
+        if args.record:
+            record_ablation(f"{name}_ablation", results, output)
+    devices.wait()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipelines.errors import InputError
+from tfcifar.training.devices import STRATEGIES
 
 # Lines that the C++ side of TensorFlow and LiteRT writes at every start, before its own log level counts.
 GREETING = re.compile(
@@ -27,6 +28,12 @@ def make_parser(module: str, description: str, examples: str) -> argparse.Argume
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def add_strategy(parser: argparse.ArgumentParser) -> None:
+    """The option of every command that trains, for `tfcifar.training.devices.open_devices`."""
+    parser.add_argument("--strategy", choices=STRATEGIES, default="none",
+                        help="devices that share each batch: docs/scaling.md (default: one device)")  # fmt: skip
 
 
 def run(main: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from tfcifar.models import MODELS
 from tfcifar.overrides import override
 from tfcifar.recipe import Data, Model, Recipe, SmallImages, Transfer
 from tfcifar.run_dir import RunDir
+from tfcifar.training.devices import ONE, Devices
 from tfcifar.training.precision import gpu_capability
 
 
@@ -84,8 +85,13 @@ def open_splits(data: Data) -> tuple[Splits, Data]:
     return splits, data
 
 
-def run_recipe(recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bool = True) -> None:
-    """Train `recipe` into `run_dir`; then, if asked, open the test split and print the result table."""
+def run_recipe(
+    recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bool = True, devices: Devices = ONE
+) -> None:
+    """Train `recipe` into `run_dir` on `devices`; then, if asked, open the test split and print the result table.
+
+    Of several workers the chief evaluates.
+    """
     from tfcifar.training.trainer import train
 
     if evaluate:
@@ -99,14 +105,17 @@ def run_recipe(recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bo
         f"seed {recipe.seed} -> {run_dir}",
         flush=True,
     )
-    summary = train(recipe, splits, RunDir(run_dir), resume)
+    with devices.losses_of_workers():
+        summary = train(recipe, splits, RunDir(run_dir), resume, None, devices)
     print(
         f"trained {summary['epochs']} epochs in {summary['seconds'] / 60:.1f} min; waited for data "
         f"{summary['data_wait_share']:.1%} of the training time; {_validation(summary)}",
         flush=True,
     )
-    if evaluate:
+    if evaluate and devices.chief:
         evaluate_and_print(RunDir(run_dir))
+    with devices.losses_of_workers():
+        devices.wait()
 
 
 def _validation(summary: dict) -> str:

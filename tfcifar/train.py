@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipelines.errors import unknown
 from tfcifar import recipes
-from tfcifar.cli import make_parser, run, start_tensorflow
+from tfcifar.cli import add_strategy, make_parser, run, start_tensorflow
 from tfcifar.models import MODELS
 
 EPILOG = """example:
@@ -35,6 +35,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--run-dir", type=Path, metavar="FOLDER", help="default: runs/RECIPE-seedN")
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run (same options)")
     parser.add_argument("--deterministic", action="store_true", help="equal runs give equal weights; slower")
+    add_strategy(parser)
     parser.add_argument("--no-evaluate", action="store_true", help="leave the test split closed")
     args = parser.parse_args(argv)
     if args.model != "list" and args.level is None and args.recipe is None:
@@ -55,11 +56,13 @@ def main(argv: list[str] | None = None) -> None:
         print_models()
         return
     from tfcifar.runs import recipe_from_arguments, run_recipe
+    from tfcifar.training.devices import open_devices
 
+    devices = open_devices(args.strategy)
     recipe = recipe_from_arguments(args)
     for seed in args.seed or [recipe.seed]:
         run_dir = args.run_dir or Path("runs") / f"{recipe.name}-seed{seed}"
-        run_recipe(recipe.replace(seed=seed), run_dir, resume=args.resume, evaluate=not args.no_evaluate)
+        run_recipe(recipe.replace(seed=seed), run_dir, args.resume, not args.no_evaluate, devices)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pipelines.errors import InputError
 from tfcifar import recipes
-from tfcifar.cli import make_parser, run, start_tensorflow
+from tfcifar.cli import add_strategy, make_parser, run, start_tensorflow
 from tfcifar.models import MODELS
+from tfcifar.training.devices import check_one_machine
 
 ORACLES = ("bayesian", "hyperband", "random")
 EPILOG = """examples:
@@ -14,6 +15,9 @@ EPILOG = """examples:
   python -m tuner.search --recipe level_2 --model fast_cnn --trials 30 --oracle hyperband --max-epochs 9
   python -m tuner.search --recipe level_2 --trials 30 --compare 1 2 3   # then winner against recipe, other seeds
   python -m tfcifar.train --recipe runs/tuner/level_2-cpu/winner.json
+
+Several machines: the same command on each, with KERASTUNER_TUNER_ID (chief, worker-0, worker-1, ...) and the chief's
+KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT set, and --output on a file system that all see: docs/scaling.md.
 
 Each trial is a training run in a process of its own: one that fails, or runs out of memory, is put down as failed and
 the search goes on. The same command again goes on where it stopped. The test split stays closed."""
@@ -31,9 +35,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the search (default 0)")
     parser.add_argument("--compare", type=int, nargs="+", metavar="SEED",
                         help="then train recipe and winner with these seeds, and test the difference")  # fmt: skip
+    add_strategy(parser)
+    parser.add_argument("--worker-timeout", type=float, default=60.0, metavar="SECONDS",
+                        help="several machines: without a word from a worker, until its trial goes to another "
+                        "(default %(default)g)")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/tuner/RECIPE")
     parser.add_argument("--record", action="store_true", help="put the table of trials on record in results/")
     args = parser.parse_args(argv)
+    if args.worker_timeout <= 0:
+        parser.error("--worker-timeout: expected more than 0 seconds")
     if args.trials < 1 or (args.max_epochs is not None and args.max_epochs < 1):
         parser.error("--trials and --max-epochs: expected 1 or more")
     return args
@@ -41,6 +51,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
+    check_one_machine(args.strategy, "a trial trains on one machine, and several machines share the trials")
     recipe = base_recipe(args)
     if recipe.seed in (args.compare or []):
         raise InputError(
@@ -57,8 +68,9 @@ def main(argv: list[str] | None = None) -> None:
     from tuner.space import recipe_from
     from tuner.trials import TrainingTuner, best_trials, make_oracle, run_search
 
+    oracle = make_oracle(args.oracle, recipe, args.trials, max_epochs, args.seed)
     tuner = TrainingTuner(
-        recipe.replace(epochs=max_epochs), make_oracle(args.oracle, recipe, args.trials, max_epochs, args.seed), output
+        recipe.replace(epochs=max_epochs), oracle, output, strategy=args.strategy, timeout=args.worker_timeout
     )
     run_search(tuner, output)
     rows = write_search(tuner, output)

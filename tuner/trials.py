@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import keras_tuner
@@ -13,10 +14,12 @@ from keras_tuner.errors import FailedTrialError
 from pipelines.errors import InputError
 from tfcifar.recipe import Recipe
 from tfcifar.run_dir import RunDir, read_json, write_text
+from tuner.chief import heard_from, role, serve
 from tuner.space import recipe_from, space_of
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 MOST_FAILURES_IN_A_ROW = 5
+WORKER_TIMEOUT = 60.0  # seconds
 
 
 class TrainingTuner(BaseTuner):
@@ -30,9 +33,24 @@ class TrainingTuner(BaseTuner):
         to_recipe: (values, recipe, epochs or None) -> the recipe with the hyperparameters `values`; as `recipe_from`.
     """
 
-    def __init__(self, recipe: Recipe, oracle, output: Path, to_recipe: Callable = recipe_from):
-        self.recipe, self.to_recipe = recipe, to_recipe
+    def __init__(
+        self,
+        recipe: Recipe,
+        oracle,
+        output: Path,
+        to_recipe: Callable = recipe_from,
+        strategy: str = "none",
+        timeout: float = WORKER_TIMEOUT,
+    ):
+        self.recipe, self.to_recipe, self.strategy, self.timeout = recipe, to_recipe, strategy, timeout
         super().__init__(oracle, directory=str(output.parent), project_name=output.name, overwrite=False)
+
+    def search(self):
+        """Run trials until all have ended; as the chief of several machines, hand them out (see `tuner.chief`)."""
+        if role() != "chief":
+            return super().search()
+        self.save()
+        return serve(self.oracle, self.timeout)
 
     def run_trial(self, trial):
         folder = Path(self.get_trial_dir(trial.trial_id))
@@ -41,7 +59,8 @@ class TrainingTuner(BaseTuner):
         recipe = recipe.replace(name=f"trial_{trial.trial_id}")
         write_text(folder / "recipe.json", recipe.to_json())
         run_dir = RunDir(folder / "run")
-        code = train_in_child(folder / "recipe.json", run_dir, folder / "train.log")
+        with heard_from(self.oracle, trial.trial_id, self.timeout) if role() == "worker" else nullcontext():
+            code = train_in_child(folder / "recipe.json", run_dir, folder / "train.log", self.strategy)
         if code:
             raise FailedTrialError(f"exit code {code}: {last_line(folder / 'train.log')}")
         accuracy = read_json(run_dir.timing)["val_accuracy"]
@@ -50,13 +69,17 @@ class TrainingTuner(BaseTuner):
         return accuracy
 
 
-def train_in_child(recipe: Path, run_dir: RunDir, log: Path) -> int:
+def train_in_child(recipe: Path, run_dir: RunDir, log: Path, strategy: str = "none") -> int:
     """Train `recipe` into `run_dir`, or go on with it; return the exit code, negative for a signal."""
-    command = [sys.executable, "-m", "tfcifar.train", "--recipe", str(recipe), "--run-dir", str(run_dir.path)]
+    command = [sys.executable, "-m", "tuner.child", "--recipe", str(recipe), "--run-dir", str(run_dir.path)]
+    options = ["--resume", "--no-evaluate", "--strategy", strategy]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}  # of one machine
     with log.open("a", encoding="utf-8") as file:
-        return subprocess.run(
-            [*command, "--resume", "--no-evaluate"], stdout=file, stderr=subprocess.STDOUT, check=False
-        ).returncode
+        child = subprocess.Popen(
+            [*command, *options], stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT, env=environment
+        )
+        with child:  # an interruption ends it too: its standard input closes
+            return child.wait()
 
 
 def last_line(log: Path) -> str:
@@ -67,7 +90,7 @@ def last_line(log: Path) -> str:
 def run_search(tuner: TrainingTuner, output: Path) -> None:
     """Train all trials that are left.
 
-    A worker of a distributed search (KerasTuner's KERASTUNER_TUNER_ID) ends here: the chief has the results.
+    A worker of a distributed search (see `tuner.chief`) ends here: the chief has the results.
 
     Raises:
         InputError: one trial after the other has failed, with the reason of the first.
@@ -78,8 +101,8 @@ def run_search(tuner: TrainingTuner, output: Path) -> None:
         reason = next((each.message for each in tuner.oracle.trials.values() if each.message), "").strip()
         last = reason.splitlines()[-1] if reason else f"see {output}/trial_*/train.log"
         raise InputError(f"search: {str(error).splitlines()[0]} The first of them: {last}") from None
-    if "chief" not in os.environ.get("KERASTUNER_TUNER_ID", "chief"):
-        print("no trials are left for this worker; the chief writes the results", flush=True)
+    if role() == "worker":
+        print("worker: every trial has ended; the chief has the result", flush=True)
         sys.exit()
 
 

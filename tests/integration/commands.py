@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -43,15 +44,22 @@ def run(module: str, *arguments, expect: int = 0, **environment) -> Completed:
     return Completed(stdout.getvalue(), stderr.getvalue())
 
 
-def start(module: str, *arguments) -> subprocess.Popen:
+def start(module: str, *arguments, **environment) -> subprocess.Popen:
     """Start `python -m module arguments` in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *map(str, arguments)],
         cwd=PROJECT,
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def error_lines(completed: Completed) -> list[str]:

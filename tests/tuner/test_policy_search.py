@@ -22,7 +22,7 @@ def children(monkeypatch):
     """In place of training: accuracy by the number of rotations; the recipes that were trained."""
     seen, interrupted_at = [], []
 
-    def train(path, run_dir, log):
+    def train(path, run_dir, log, strategy):
         recipe = load_json(path)
         seen.append(recipe)
         log.write_text("starting\n")

@@ -1,23 +1,17 @@
 """A search on generated images: real trials where that tells something, stand-ins for their process elsewhere."""
 
 import csv
-import json
 from pathlib import Path
 
 import pytest
 
 from pipelines.augment_config import Augment
 from tests.integration.commands import run
+from tests.tuner.stand_in_trials import SMALL, accuracy_of, write_stand_in
 from tfcifar.recipe_json import load_json
 from tfcifar.recipes import load
 from tuner import trials
 from tuner.space import recipe_from, space_of
-
-SMALL = ("--recipe", "smoke", "--oracle", "random", "--set", "epochs=1")
-
-
-def accuracy_of(recipe) -> float:
-    return round(0.5 + recipe.model.dropout, 3)
 
 
 @pytest.fixture
@@ -25,7 +19,7 @@ def children(monkeypatch):
     """In place of training: accuracy by dropout; the recipes that were trained; `fails` by their place in the list."""
     seen, fails = [], {}
 
-    def train(path, run_dir, log):
+    def train(path, run_dir, log, strategy):
         recipe = load_json(path)
         seen.append(recipe)
         log.write_text("starting\nout of memory\n")
@@ -33,9 +27,7 @@ def children(monkeypatch):
         if isinstance(code, BaseException):
             raise code
         if code == 0:
-            run_dir.path.mkdir(parents=True, exist_ok=True)
-            timing = {"epochs": recipe.epochs, "seconds": 1.0, "val_accuracy": accuracy_of(recipe)}
-            run_dir.timing.write_text(json.dumps(timing))
+            write_stand_in(run_dir, recipe)
         return code
 
     monkeypatch.setattr(trials, "train_in_child", train)

@@ -15,6 +15,7 @@ from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_whole
 from tfcifar.runs import open_splits, run_recipe
+from tfcifar.training.devices import ONE, Devices
 from tfcifar.training.trainer import check_same_data
 
 
@@ -29,10 +30,11 @@ class GridRow:
     run_dirs: list[RunDir]
 
 
-def run_grid(grid: dict[str, Recipe], seeds: list[int], output: Path) -> list[GridRow]:
-    """Train each recipe of `grid` with each seed into `output`, seed by seed, and judge it.
+def run_grid(grid: dict[str, Recipe], seeds: list[int], output: Path, devices: Devices = ONE) -> list[GridRow]:
+    """Train each recipe of `grid` with each seed into `output`, seed by seed, on `devices`, and judge it on one.
 
     Seed by seed, so that after a third of the time there is a whole table with n = 1. What is trained already stays.
+    Of several workers the chief judges; the others receive no rows.
 
     Raises:
         InputError: a recipe that trains on the validation split, or a run directory that holds another recipe.
@@ -43,7 +45,9 @@ def run_grid(grid: dict[str, Recipe], seeds: list[int], output: Path) -> list[Gr
     run_dirs = {name: [RunDir(output / f"{slug(name)}-seed{seed}") for seed in seeds] for name in grid}
     for index, seed in enumerate(seeds):
         for name, recipe in grid.items():
-            train_unless_finished(recipe.replace(seed=seed, name=slug(name)), run_dirs[name][index])
+            train_unless_finished(recipe.replace(seed=seed, name=slug(name)), run_dirs[name][index], devices)
+    if not devices.chief:
+        return []
     splits, _ = open_splits(next(iter(grid.values())).data)
     return [
         GridRow(
@@ -57,14 +61,14 @@ def run_grid(grid: dict[str, Recipe], seeds: list[int], output: Path) -> list[Gr
     ]
 
 
-def train_unless_finished(recipe: Recipe, run_dir: RunDir) -> None:
+def train_unless_finished(recipe: Recipe, run_dir: RunDir, devices: Devices = ONE) -> None:
     """Train `recipe` into `run_dir`, from where it was interrupted; what is trained to its end stays as it is.
 
     Raises:
         InputError: it holds a finished run of another recipe, whose figures would stand under a wrong name.
     """
     if not run_dir.timing.is_file():
-        run_recipe(recipe, run_dir.path, resume=True, evaluate=False)
+        run_recipe(recipe, run_dir.path, resume=True, evaluate=False, devices=devices)
     elif load_json(run_dir.recipe).replace(data=recipe.data) != recipe:  # of the data: see `check_same_data`
         raise InputError(f"{run_dir.path} holds a finished run of another recipe; give another --output.")
 

@@ -15,10 +15,14 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     The fused kernel serves channels-last images [n, h, w, c] on the TensorFlow backend; every other case
     (dense inputs, masks, renorm, synchronized, another axis or backend) runs the parent's own code. Statistics
     and weights are float32 under any compute dtype. As in Keras, the moving variance is the biased one.
+
+    Where several devices share a batch (`tf.distribute`), the statistics are those of the whole batch, by one
+    exchange of two numbers a channel in each pass: training then gives what one device would give.
     """
 
     def call(self, inputs, training=None, mask=None):
-        if not self._fused_kernel_applies(inputs, mask):
+        shared = training and self.trainable and _sharing_devices() > 1
+        if shared or not self._fused_kernel_applies(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
 
         import tensorflow as tf
@@ -48,6 +52,19 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         self.moving_variance.assign(self.moving_variance * self.momentum + variance * (1.0 - self.momentum))
         return ops.cast(outputs, self.compute_dtype)
 
+    def _moments(self, inputs, mask):
+        if _sharing_devices() == 1:
+            return super()._moments(inputs, mask)
+        import tensorflow as tf
+
+        mean, variance = tf.nn.moments(inputs, self._reduction_axes)  # of this device's part, as large as the others
+        # Measured from a number near the mean, the same on all devices, so that large means cancel nothing.
+        near = tf.convert_to_tensor(self.moving_mean)
+        offset = mean - near
+        local = tf.stack([offset, variance + offset**2])
+        offset, square = tf.unstack(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, local))
+        return near + offset, tf.maximum(square - offset**2, 0.0)
+
     def _fused_kernel_applies(self, inputs, mask) -> bool:
         return (
             backend.backend() == "tensorflow"
@@ -57,3 +74,12 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             and not (self.renorm or self.synchronized)
             and backend.standardize_dtype(inputs.dtype) in ("float32", "float16", "bfloat16")
         )
+
+
+def _sharing_devices() -> int:
+    """How many devices share the batch that is being computed."""
+    if backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync if tf.distribute.get_replica_context() else 1

@@ -3,12 +3,18 @@
 import tensorflow as tf
 
 from pipelines.datasets import make_train_dataset
+from pipelines.sharding import WHOLE, Shares
 from pipelines.splits import Splits
 from tfcifar.recipe import Recipe
 
 
 def train_batches(
-    recipe: Recipe, splits: Splits, first_epoch: int, last_epoch: int, augment_on_device: bool = False
+    recipe: Recipe,
+    splits: Splits,
+    first_epoch: int,
+    last_epoch: int,
+    augment_on_device: bool = False,
+    shares: Shares = WHOLE,
 ) -> tf.data.Dataset:
     """Those of the epochs [first_epoch, last_epoch), see `make_train_dataset`.
 
@@ -25,4 +31,5 @@ def train_batches(
         integer_labels=recipe.labels == "integer",
         augment_on_device=augment_on_device,
         views=recipe.distill.views,
+        shares=shares,
     )

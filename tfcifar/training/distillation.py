@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from pipelines.datasets import steps_per_epoch
 from pipelines.errors import InputError
+from pipelines.sharding import WHOLE, Shares
 from pipelines.splits import Splits
 from tfcifar.ensemble.saved import Ensemble, load_ensemble
 from tfcifar.ensemble.votes import log_probabilities, mixture
@@ -181,24 +182,46 @@ class Targets:
         """Of the teacher's features."""
         return np.load(self._path(0, FEATURES), mmap_mode="r").shape[-1]
 
-    def join(self, train_ds: tf.data.Dataset, first_epoch: int, last_epoch: int) -> tf.data.Dataset:
+    def join(
+        self, train_ds: tf.data.Dataset, first_epoch: int, last_epoch: int, shares: Shares = WHOLE
+    ) -> tf.data.Dataset:
         """`train_ds` of these epochs with labels as the losses take them: [n, 2k], and the features beside them."""
         arrays = [[np.load(self._path(view, name), mmap_mode="r") for name in self.names] for view in range(self.views)]
+        parts = shares.last - shares.first  # of each batch, one after the other
 
         def read(index):
-            epoch, step = divmod(int(index), self.steps)
-            return [array[step].astype(np.float32) for array in arrays[epoch % self.views]]
+            batch, part = divmod(int(index), parts)
+            epoch, step = divmod(batch, self.steps)
+            rows = slice(*shares.bounds(shares.first + part, self.recipe.batch_size))
+            return [array[step][rows].astype(np.float32) for array in arrays[epoch % self.views]]
 
         def with_targets(batch, index):
             images, labels = batch
             said = tf.numpy_function(read, [index], [tf.float32] * len(self.names))
             for tensor, array in zip(said, arrays[0], strict=True):
-                tensor.set_shape(array.shape[1:])
+                tensor.set_shape((self.recipe.batch_size // shares.count, array.shape[-1]))
             packed = tf.concat([labels, said[0]], axis=-1)
             return images, {CLASSES: packed, FEATURES: said[1]} if len(said) > 1 else packed
 
-        indices = tf.data.Dataset.range(first_epoch * self.steps, last_epoch * self.steps)
+        indices = tf.data.Dataset.range(first_epoch * self.steps * parts, last_epoch * self.steps * parts)
         return tf.data.Dataset.zip(train_ds, indices).map(with_targets, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     def _path(self, view: int, name: str) -> Path:
         return self.folder / f"{name}-{view:04d}.npy"
+
+
+def training_dataset(
+    recipe: Recipe,
+    splits: Splits,
+    first_epoch: int,
+    last_epoch: int,
+    augment_on_device: bool,
+    targets: Targets | None,
+    shares: Shares = WHOLE,
+) -> tf.data.Dataset:
+    """The batches of `train_batches`, joined with `targets` where there are teachers."""
+    train_ds = train_batches(recipe, splits, first_epoch, last_epoch, augment_on_device, shares)
+    if targets is not None:
+        train_ds = targets.join(train_ds, first_epoch, last_epoch, shares)
+    # Parts come without an end, so that several machines need not ask each other at each step whether there is more.
+    return train_ds if shares == WHOLE else train_ds.repeat()

@@ -47,19 +47,23 @@ class TrainableModel(keras.Model):
         return trainable
 
     def train_step(self, batch):
+        logs = super().train_step(self.as_trained(batch))
+        if self.average is not None:
+            self.average.update()
+        return logs
+
+    def as_trained(self, batch):
+        """A batch of `make_train_dataset` as the network and the losses take it."""
         if self.device_augment is not None:
-            images, labels, example_ids, epoch, seed = batch
-            images, labels = augment_batch(images, labels, example_ids, epoch, seed, self.device_augment)
+            images, labels, example_ids, epoch, seed, *part = batch
+            images, labels = augment_batch(images, labels, example_ids, epoch, seed, self.device_augment, *part)
             batch = images, tf.argmax(labels, axis=-1) if self.integer_labels else labels
         if self.shrink_to is not None:
             images, labels = batch
             # "area" averages the pixels that fall together, where "bilinear" would skip some. TensorFlow has it for
             # the CPU only, so a GPU's batch goes there and back.
             batch = tf.image.resize(images, (self.shrink_to,) * 2, "area"), labels
-        logs = super().train_step(self._with_group_labels(batch))
-        if self.average is not None:
-            self.average.update()
-        return logs
+        return self._with_group_labels(batch)
 
     def test_step(self, batch):
         return super().test_step(self._with_group_labels(batch))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 
 import keras
 import tensorflow as tf
@@ -10,28 +11,32 @@ from pipelines.datasets import make_eval_dataset, steps_per_epoch
 from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.environment import describe_environment
-from tfcifar.models import MODELS, build_model
-from tfcifar.models.multi_task import parse_groups, with_group_head
-from tfcifar.models.saved import load_model
-from tfcifar.models.whitening import adapt_to
+from tfcifar.models import MODELS
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_text
-from tfcifar.training.batches import train_batches
 from tfcifar.training.callbacks import EndOfEpoch, Progress, ReduceOnPlateau, RunState, should_stop_early
 from tfcifar.training.checkpoint import read_header, restore_state, state_variables
-from tfcifar.training.distillation import Targets, Teachers, with_feature_projection
+from tfcifar.training.devices import ONE, Devices
+from tfcifar.training.distillation import Targets, Teachers, training_dataset, with_feature_projection
+from tfcifar.training.initial_model import initial_model
 from tfcifar.training.objectives import training_objective, validation_objective
 from tfcifar.training.optimizers import make_optimizer
 from tfcifar.training.phases import HEAD, Phase, phases_of
 from tfcifar.training.precision import choose_precision, gpu_capability
 from tfcifar.training.start import Start
 from tfcifar.training.swa import save_epoch_average
-from tfcifar.training.trainable import TrainableModel
 from tfcifar.training.weight_average import EpochAverage, WeightAverage
 
 
-def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False, start: Start | None = None) -> dict:
+def train(
+    recipe: Recipe,
+    splits: Splits,
+    run_dir: RunDir,
+    resume: bool = False,
+    start: Start | None = None,
+    devices: Devices = ONE,
+) -> dict:
     """Run all phases of `recipe`; `run_dir` receives everything, `model.keras` is the best by validation accuracy.
 
     With `data.train_on_validation` there is nothing left to choose by: `model.keras` is the last. With
@@ -42,6 +47,7 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False,
             and random numbers are those of an undisturbed run, so with `recipe.deterministic` on the same
             hardware the final weights are the same too.
         start: the model to train on, in place of the one that the recipe describes.
+        devices: share each batch; of several processes, the chief alone writes to `run_dir`.
 
     Returns:
         JSON-ready summary: best epoch, validation accuracy, seconds, share of time spent waiting for data.
@@ -49,29 +55,25 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False,
     Raises:
         InputError: `run_dir` is taken and `resume` is off, or it holds another recipe, or a damaged checkpoint.
     """
+    shared_run_dir, run_dir = run_dir, devices.own_run_dir(run_dir, resume)
     _check_run_dir(recipe, splits, run_dir, resume, start)
     keras.utils.clear_session(free_memory=True)  # of the seed before, where one process trains several
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()
     capability = gpu_capability()
-    keras.mixed_precision.set_global_policy(choose_precision(recipe.mixed_precision, recipe.model.name, capability))
+    policy = choose_precision(recipe.mixed_precision, recipe.model.name, capability)
+    devices.check(policy)
+    keras.mixed_precision.set_global_policy(policy)
 
-    if start is None:
-        model = build_model(recipe.model, splits.image_shape, splits.num_classes, splits.mean, splits.std)
-        adapt_to(model, splits.train.images)
-    else:
-        model = load_model(start.model)
-    groups = None
-    if recipe.multi_task.groups:
-        names, groups = parse_groups(recipe.multi_task.groups, splits.class_names)
-        model = with_group_head(model, len(names))
+    model, groups = initial_model(recipe, splits, start, devices)
     decay = recipe.optimizer.ema_decay
-    average = WeightAverage(model.weights, decay) if decay else None
     phases = phases_of(recipe)
     swa_epochs, epoch_average = recipe.optimizer.swa_epochs, None
-    if swa_epochs:
-        epoch_average = EpochAverage(model.weights, phases[-1].last_epoch - swa_epochs)
+    with devices.scope():
+        average = WeightAverage(model.weights, decay) if decay else None
+        if swa_epochs:
+            epoch_average = EpochAverage(model.weights, phases[-1].last_epoch - swa_epochs)
     distills = bool(recipe.distill.teachers)
     # On a CPU the input chain augments while the last step still computes; a GPU does it in the step itself, unless
     # teachers have to see what the student sees.
@@ -85,24 +87,29 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False,
             f"{splits.image_shape[1]}), received {small.image_size}."
         )
 
-    teachers = Teachers(recipe, splits) if distills else None
+    teachers = Teachers(recipe, splits) if distills and devices.chief else None
     # Only now: what is refused above leaves no run behind.
-    begin_run(run_dir, recipe, splits, {} if start is None else start.provenance)
+    begin_run(run_dir, recipe, splits, devices.describe() | ({} if start is None else start.provenance))
     student, targets = model, None
-    if teachers is not None:
-        targets = Targets(recipe, splits, run_dir.teachers)
-        targets.compute(teachers)
+    if distills:
+        targets = Targets(recipe, splits, shared_run_dir.teachers)
+        if teachers is not None:
+            targets.compute(teachers)
+        devices.agree({"teachers": recipe.distill.teachers})  # the other workers wait for what the chief computes
         if recipe.distill.feature_weight:
-            student = with_feature_projection(model, targets.width())
+            with devices.scope():
+                student = with_feature_projection(model, targets.width())
         teachers = None  # their weights are no longer needed
     saved = read_header(run_dir.checkpoints) if resume else None
     state = RunState(**saved) if saved else RunState()
+    devices.agree({"recipe": recipe.to_json(), "data": splits.checksums, "number of epochs done": state.epoch})
     for phase in phases:
         if state.epoch < phase.last_epoch:
-            trainable = TrainableModel.wrap(
-                student, device_augment, average, integer_labels, phase.image_size, groups, epoch_average
-            )
-            _run_phase(recipe, phase, splits, run_dir, model, trainable, state, targets)
+            with devices.scope():
+                trainable = devices.model_class.wrap(
+                    student, device_augment, average, integer_labels, phase.image_size, groups, epoch_average
+                )
+            _run_phase(recipe, phase, splits, run_dir, model, trainable, state, targets, devices)
     summary = summarize(state)
     if epoch_average is not None:
         if run_dir.timing.is_file():  # the average is made; another would be a new model for evaluation
@@ -161,7 +168,15 @@ def _check_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool
 
 
 def _run_phase(
-    recipe: Recipe, phase: Phase, splits: Splits, run_dir: RunDir, model, trainable, state: RunState, targets
+    recipe: Recipe,
+    phase: Phase,
+    splits: Splits,
+    run_dir: RunDir,
+    model,
+    trainable,
+    state: RunState,
+    targets,
+    devices: Devices,
 ) -> None:
     """Train the epochs of `phase` that `state` has not seen, and append them to it."""
     rates = None
@@ -173,14 +188,14 @@ def _run_phase(
         if recipe.transfer.first_layer_rate < 1:
             rates = rates_by_depth(model, recipe.transfer.first_layer_rate)
     steps = steps_per_epoch(splits.train, recipe.batch_size)
-    optimizer = make_optimizer(recipe, phase, steps, rates)
     integer_labels = trainable.integer_labels
-    trainable.compile(optimizer, **training_objective(recipe))
-    validator = trainable
-    if phase.image_size is not None or targets is not None:  # the model that is kept sees whole images, no teacher
-        validator = TrainableModel.wrap(model, None, None, integer_labels, groups=trainable.groups)
-        validator.compile(**validation_objective(recipe))
-    trainable.optimizer.build(trainable.trainable_variables)  # compile may have wrapped it, for float16
+    with devices.scope():
+        trainable.compile(make_optimizer(recipe, phase, steps, rates), **training_objective(recipe))
+        validator = trainable
+        if phase.image_size is not None or targets is not None:  # the model that is kept sees whole images, no teacher
+            validator = devices.model_class.wrap(model, None, None, integer_labels, groups=trainable.groups)
+            validator.compile(**validation_objective(recipe))
+        trainable.optimizer.build(trainable.trainable_variables)  # compile may have wrapped it, for float16
     if state.epoch:
         # A phase starts with a fresh optimizer; a resumed one with the optimizer that it had.
         names = ["model", "average", "epoch_average"] + ["optimizer"] * (state.epoch > phase.first_epoch)
@@ -190,12 +205,14 @@ def _run_phase(
 
     first_epoch = max(phase.first_epoch, state.epoch)
     on_device = trainable.device_augment is not None
-    train_ds = train_batches(recipe, splits, first_epoch, phase.last_epoch, on_device)
-    if targets is not None:
-        train_ds = targets.join(train_ds, first_epoch, phase.last_epoch)
+    train_ds = devices.distributed(
+        partial(training_dataset, recipe, splits, first_epoch, phase.last_epoch, on_device, targets)
+    )
     val_ds = None
     if not recipe.data.train_on_validation:
-        val_ds = make_eval_dataset(splits.validation, splits.num_classes, integer_labels=integer_labels)
+        val_ds = devices.distributed(
+            partial(make_eval_dataset, splits.validation, splits.num_classes, integer_labels=integer_labels)
+        )
     callbacks = [
         EndOfEpoch(run_dir, phase, state, model, validator, val_ds, recipe.early_stopping_patience),
         Progress(steps, recipe.batch_size, phases_of(recipe)[-1].last_epoch, phase),

@@ -11,8 +11,8 @@ class Average:
 
     def __init__(self, weights: list[keras.Variable]):
         self.weights = weights
-        self.averages = [tf.Variable(weight.value, trainable=False) for weight in weights]
-        self.count = tf.Variable(0.0, trainable=False)
+        self.averages = [_variable(weight.value) for weight in weights]
+        self.count = _variable(0.0)
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -37,6 +37,16 @@ class Average:
     def _assign(self, values) -> None:
         for weight, value in zip(self.weights, values, strict=True):
             weight.assign(value)
+
+
+def _variable(value) -> tf.Variable:
+    """Where several devices train, each keeps its own, all with the same value: nothing to exchange at each step."""
+    return tf.Variable(
+        value,
+        trainable=False,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
 
 
 class WeightAverage(Average):

@@ -1,0 +1,76 @@
+"""Several devices and several processes train what one device trains; workers may die and come back."""
+
+import json
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from tests.integration.commands import SMOKE, free_port, run, start
+from tests.integration.sharing import RECIPE, make_test_splits
+from tfcifar.run_dir import RunDir, read_history, read_json
+from tfcifar.training.trainer import train
+
+# Of weights around 1, after fifteen steps. Images are small here: a float32 sum over 1,500 images of 32x32 px is itself
+# off by 1e-3 on a CPU, and less in parts.
+ROUNDING = 1e-4
+
+
+def assert_equal_runs(found, expected, epochs: int) -> None:
+    name = f"checkpoints/state-{epochs:04d}.npz"
+    with np.load(found / name) as left, np.load(expected / name) as right:
+        assert left.files == right.files
+        for variable in left.files[1:]:  # the first is the header, which holds times
+            np.testing.assert_allclose(left[variable], right[variable], rtol=ROUNDING, atol=ROUNDING, err_msg=variable)
+    for row, other in zip(read_history(found / "history.csv"), read_history(expected / "history.csv"), strict=True):
+        assert row.pop("phase") == other.pop("phase")
+        assert row == pytest.approx(other, abs=ROUNDING)
+
+
+def test_two_devices_train_what_one_trains(tmp_path):
+    """Loss, accuracy, weights, BatchNorm statistics, averages and the optimizer's variables, to rounding."""
+    process = start("tests.integration.sharing", tmp_path / "two", 2)
+    train(RECIPE, make_test_splits(), RunDir(tmp_path / "one"))
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    assert_equal_runs(tmp_path / "two", tmp_path / "one", epochs=2)
+    devices = read_json(tmp_path / "two" / "environment.json")["devices"]
+    assert devices == {"strategy": "MirroredStrategy", "devices": 2, "workers": 1}
+
+
+def start_workers(count: int, *arguments) -> list:
+    addresses = [f"127.0.0.1:{free_port()}" for _ in range(count)]
+    config = {"cluster": {"worker": addresses}}
+    return [
+        start(*arguments, TF_CONFIG=json.dumps(config | {"task": {"type": "worker", "index": index}}))
+        for index in range(count)
+    ]
+
+
+def test_workers_train_what_one_process_trains_though_one_of_them_dies(tmp_path):
+    small = ("model.widths=4", "model.dropout=0", "mixed_precision=float32", "batch_size=1500", "epochs=5",
+             "data.image_size=8", "optimizer.learning_rate=0.02")  # fmt: skip
+    options = (*SMOKE, "--no-evaluate", *(word for field in small for word in ("--set", field)))
+    run(*options, "--run-dir", tmp_path / "one")
+
+    together = (*options, "--run-dir", tmp_path / "together", "--strategy", "multi_worker")
+    chief, worker = start_workers(2, *together)
+    while not (tmp_path / "together" / "checkpoints" / "state-0001.npz").exists():
+        assert chief.poll() is None, chief.stderr.read()
+        time.sleep(0.05)
+    worker.send_signal(signal.SIGKILL)
+    worker.communicate()
+    error = next(line for line in chief.stderr if line.startswith("error:"))
+    assert "worker 0 has lost another one" in error
+    assert "Start all workers again with --resume" in error
+    chief.kill()  # it would wait for the other for a minute
+    chief.communicate()
+    assert not (tmp_path / "together" / "timing.json").exists()
+
+    workers = start_workers(3, *together, "--resume")  # one more than before
+    for process in workers:
+        stdout, stderr = process.communicate(timeout=300)
+        assert process.returncode == 0, stderr
+        assert "trained 5 epochs" in stdout
+    assert_equal_runs(tmp_path / "together", tmp_path / "one", epochs=5)
