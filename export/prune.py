@@ -6,6 +6,7 @@ from pathlib import Path
 from export.pruning_config import METHODS, PATTERNS, SCHEDULES, SCOPES, SCORES, Pruning
 from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.run_dir import RunDir
+from tfcifar.run_lock import locked
 
 EPILOG = """examples:
   python -m export.prune runs/residual_cnn-cpu-seed0 --method channels --sparsity 0.5 --epochs 10 --output runs/half
@@ -50,7 +51,8 @@ def main(argv: list[str] | None = None) -> None:
     from export.pruned_run import prune_run
     from tfcifar.reporting.tables import pruning_table
 
-    found = prune_run(source, RunDir(args.output), pruning, args.epochs, args.learning_rate, args.resume)
+    with locked(args.output):
+        found = prune_run(source, RunDir(args.output), pruning, args.epochs, args.learning_rate, args.resume)
     print(pruning_table(found))
     print(f"pruned run: {args.output}; for its test result: python -m tfcifar.evaluate {args.output}")
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pipelines.errors import InputError
+from pipelines.errors import InputError, cannot_write
 
 # Lines that the C++ side of TensorFlow and LiteRT writes at every start, before its own log level counts.
 GREETING = re.compile(
@@ -32,7 +32,8 @@ def make_parser(module: str, description: str, examples: str) -> argparse.Argume
 def run(main: Callable[[], None]) -> None:
     """Call `main`; turn InputError into one line on stderr and exit code 2, Ctrl-C into exit code 130.
 
-    A reader of the output that leaves early ends it quietly, with exit code 1.
+    A full disk, and a folder that may not be written to, are such a line too. A reader of the output that leaves early
+    ends it quietly, with exit code 1.
     """
     try:
         main()
@@ -42,6 +43,12 @@ def run(main: Callable[[], None]) -> None:
     except BrokenPipeError:  # whoever reads the output has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes nowhere
         sys.exit(1)
+    except OSError as error:
+        explained = cannot_write(error)
+        if explained is None:
+            raise
+        print(f"error: {explained}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("\ninterrupted; --resume continues a training run from its last whole epoch", file=sys.stderr)
         sys.exit(130)

@@ -11,6 +11,7 @@ from tfcifar.models import MODELS
 from tfcifar.overrides import override
 from tfcifar.recipe import Data, Model, Recipe, SmallImages, Transfer
 from tfcifar.run_dir import RunDir
+from tfcifar.run_lock import locked
 from tfcifar.training.precision import gpu_capability
 
 
@@ -79,7 +80,16 @@ def open_splits(data: Data) -> tuple[Splits, Data]:
 
 
 def run_recipe(recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bool = True) -> None:
-    """Train `recipe` into `run_dir`; then, if asked, open the test split and print the result table."""
+    """Train `recipe` into `run_dir`; then, if asked, open the test split and print the result table.
+
+    Raises:
+        InputError: among much else, another process is at work in `run_dir`.
+    """
+    with locked(run_dir):
+        _train_and_evaluate(recipe, run_dir, resume, evaluate)
+
+
+def _train_and_evaluate(recipe: Recipe, run_dir: Path, resume: bool, evaluate: bool) -> None:
     from tfcifar.training.trainer import train
 
     if evaluate:

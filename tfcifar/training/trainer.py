@@ -21,6 +21,7 @@ from tfcifar.training.batches import train_batches
 from tfcifar.training.callbacks import EndOfEpoch, Progress, ReduceOnPlateau, RunState, should_stop_early
 from tfcifar.training.checkpoint import read_header, restore_state, state_variables
 from tfcifar.training.distillation import Targets, Teachers, with_feature_projection
+from tfcifar.training.divergence import DivergedError, StopIfDiverged, explain, go_on, may_go_on
 from tfcifar.training.objectives import training_objective, validation_objective
 from tfcifar.training.optimizers import make_optimizer
 from tfcifar.training.phases import HEAD, Phase, phases_of
@@ -47,7 +48,8 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False,
         JSON-ready summary: best epoch, validation accuracy, seconds, share of time spent waiting for data.
 
     Raises:
-        InputError: `run_dir` is taken and `resume` is off, or it holds another recipe, or a damaged checkpoint.
+        InputError: `run_dir` is taken and `resume` is off, or it holds another recipe, or no checkpoint that is whole;
+            or training diverged.
     """
     _check_run_dir(recipe, splits, run_dir, resume, start)
     keras.utils.clear_session(free_memory=True)  # of the seed before, where one process trains several
@@ -87,6 +89,7 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False,
 
     teachers = Teachers(recipe, splits) if distills else None
     # Only now: what is refused above leaves no run behind.
+    go_on(run_dir, recipe)
     begin_run(run_dir, recipe, splits, {} if start is None else start.provenance)
     student, targets = model, None
     if teachers is not None:
@@ -102,7 +105,10 @@ def train(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool = False,
             trainable = TrainableModel.wrap(
                 student, device_augment, average, integer_labels, phase.image_size, groups, epoch_average
             )
-            _run_phase(recipe, phase, splits, run_dir, model, trainable, state, targets)
+            try:
+                _run_phase(recipe, phase, splits, run_dir, model, trainable, state, targets)
+            except DivergedError as error:
+                raise explain(error, recipe, splits, run_dir, resumable=start is None) from None
     summary = summarize(state)
     if epoch_average is not None:
         if run_dir.timing.is_file():  # the average is made; another would be a new model for evaluation
@@ -152,7 +158,7 @@ def _check_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool
                 raise InputError(f"--resume: {run_dir.path} holds a {made} run, which {command} --resume continues.")
         before = dataclasses.asdict(load_json(run_dir.recipe))
         different = [name for name, value in dataclasses.asdict(recipe).items() if value != before[name]]
-        if different:
+        if different and not may_go_on(run_dir, recipe):
             raise InputError(
                 f"--resume: {run_dir.path} was started with another recipe; different: {', '.join(different)}. "
                 "Give the same options, or another --run-dir."
@@ -185,6 +191,8 @@ def _run_phase(
         # A phase starts with a fresh optimizer; a resumed one with the optimizer that it had.
         names = ["model", "average", "epoch_average"] + ["optimizer"] * (state.epoch > phase.first_epoch)
         restore_state(run_dir.checkpoints, {name: state_variables(trainable)[name] for name in names})
+        if phase.name == HEAD:  # its rate is a variable; a run that diverged may go on with a lower one
+            trainable.optimizer.learning_rate = recipe.transfer.head_learning_rate
     if should_stop_early(state.history, recipe.early_stopping_patience):
         return
 
@@ -197,6 +205,7 @@ def _run_phase(
     if not recipe.data.train_on_validation:
         val_ds = make_eval_dataset(splits.validation, splits.num_classes, integer_labels=integer_labels)
     callbacks = [
+        StopIfDiverged(),
         EndOfEpoch(run_dir, phase, state, model, validator, val_ds, recipe.early_stopping_patience),
         Progress(steps, recipe.batch_size, phases_of(recipe)[-1].last_epoch, phase),
         keras.callbacks.TensorBoard(str(run_dir.tensorboard), write_graph=False),
