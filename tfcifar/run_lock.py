@@ -31,7 +31,6 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
     """
     made = not folder.is_dir()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         file = _lock_file(folder, wait)
     except OSError as error:
         raise cannot_write(error, folder) or error from error
@@ -52,7 +51,11 @@ def _lock_file(folder: Path, wait: bool) -> int:
     """The descriptor of the folder's lock file, locked."""
     path = folder / LOCK
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # the one before has removed its empty folder, just now
+            continue
         try:
             _lock(file, folder, wait)
         except BaseException:

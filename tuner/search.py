@@ -1,12 +1,15 @@
 """Search for the hyperparameters of a recipe, on the validation split; the winner is a recipe. Resumes by itself."""
 
 import argparse
+import os
+from contextlib import nullcontext
 from pathlib import Path
 
 from pipelines.errors import InputError
 from tfcifar import recipes
 from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.models import MODELS
+from tfcifar.run_lock import locked
 
 ORACLES = ("bayesian", "hyperband", "random")
 EPILOG = """examples:
@@ -47,6 +50,12 @@ def main(argv: list[str] | None = None) -> None:
             f"--compare: expected other seeds than the trials' own, {recipe.seed}, by which they were chosen."
         )
     output = args.output or Path("runs/tuner") / recipe.name
+    # Of a distributed search, chief and workers share the folder.
+    with nullcontext() if "KERASTUNER_TUNER_ID" in os.environ else locked(output):
+        _search(args, recipe, output)
+
+
+def _search(args: argparse.Namespace, recipe, output: Path) -> None:
     max_epochs = args.max_epochs or recipe.epochs
     keep_settings(recipe, args.oracle, max_epochs, args.seed, output / "search.json")
     start_tensorflow()

@@ -10,6 +10,8 @@ from keras_tuner.errors import FailedTrialError
 
 from tfcifar.recipe import Recipe
 from tfcifar.run_dir import RunDir, read_json, write_text
+from tfcifar.run_lock import locked
+from tuner.oracle_state import killable, write_state
 from tuner.space import recipe_from, space_of
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
@@ -28,6 +30,11 @@ class TrainingTuner(BaseTuner):
         self.recipe = recipe
         super().__init__(oracle, directory=str(output.parent), project_name=output.name, overwrite=False)
 
+    def save(self):
+        if not self._is_worker():
+            self.oracle.save()
+        write_state(self, self._get_tuner_fname())
+
     def run_trial(self, trial):
         folder = Path(self.get_trial_dir(trial.trial_id))
         values = trial.hyperparameters.values
@@ -35,6 +42,8 @@ class TrainingTuner(BaseTuner):
         recipe = recipe.replace(name=f"trial_{trial.trial_id}")
         write_text(folder / "recipe.json", recipe.to_json())
         run_dir = RunDir(folder / "run")
+        with locked(run_dir.path, wait=True):  # a killed search leaves its trial's process, which nobody told
+            pass
         code = train_in_child(folder / "recipe.json", run_dir, folder / "train.log")
         if code:
             raise FailedTrialError(f"exit code {code}: {last_line(folder / 'train.log')}")
@@ -66,17 +75,19 @@ def make_oracle(kind: str, recipe: Recipe, trials: int, max_epochs: int, seed: i
     common = {
         "objective": OBJECTIVE,
         "hyperparameters": space_of(recipe),
-        "seed": seed,
+        "seed": seed + 1,  # KerasTuner takes 0 for none, and draws one
         "tune_new_entries": False,
         "allow_new_entries": False,
         "max_consecutive_failed_trials": MOST_FAILURES_IN_A_ROW,
     }
     if kind == "hyperband":
-        oracle = keras_tuner.oracles.HyperbandOracle(max_epochs=max_epochs, hyperband_iterations=trials, **common)
+        oracle = killable(keras_tuner.oracles.HyperbandOracle)(
+            max_epochs=max_epochs, hyperband_iterations=trials, **common
+        )
         oracle.max_trials = trials
         return oracle
     oracle = {
         "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
         "random": keras_tuner.oracles.RandomSearchOracle,
     }[kind]
-    return oracle(max_trials=trials, **common)
+    return killable(oracle)(max_trials=trials, **common)
