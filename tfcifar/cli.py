@@ -1,6 +1,7 @@
 """What all entry points share: one line and exit code 2 for bad input, and a quiet start of TensorFlow."""
 
 import argparse
+import errno
 import os
 import re
 import sys
@@ -43,15 +44,17 @@ def run(main: Callable[[], None]) -> None:
     except BrokenPipeError:  # whoever reads the output has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes nowhere
         sys.exit(1)
-    except OSError as error:
-        explained = cannot_write(error)
+    except KeyboardInterrupt:
+        print("\ninterrupted; --resume continues a training run from its last whole epoch", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if os.strerror(errno.ENOSPC) in str(error) and not isinstance(error, OSError):  # TensorFlow's own exceptions
+            error = OSError(errno.ENOSPC, str(error).splitlines()[0])
+        explained = cannot_write(error) if isinstance(error, OSError) else None
         if explained is None:
             raise
         print(f"error: {explained}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\ninterrupted; --resume continues a training run from its last whole epoch", file=sys.stderr)
-        sys.exit(130)
 
 
 def start_tensorflow() -> None:
