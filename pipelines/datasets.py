@@ -1,9 +1,12 @@
 """The chain from decoded examples to batches of tensors: one visible function for training, one for evaluation."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from pipelines.augment import augment_batch
 from pipelines.augment_config import Augment
+from pipelines.disk_images import DiskImages
 from pipelines.errors import InputError
 from pipelines.sources import Examples
 
@@ -47,7 +50,7 @@ def make_train_dataset(
         epoch int64, seed int64 [2]) for `augment_batch` in the training step.
     """
     steps = steps_per_epoch(examples, batch_size)
-    images = tf.constant(examples.images)  # decoded once, kept as uint8: CIFAR-10 is 138 MB
+    images_at = reader(examples.images)  # decoded once, kept as uint8: CIFAR-10 is 138 MB
     labels = tf.constant(examples.labels)
 
     def batches_of_epoch(epoch):
@@ -57,7 +60,7 @@ def make_train_dataset(
 
     def load(ids, epoch, step_seed):
         batch_labels = tf.gather(labels, ids)
-        return tf.gather(images, ids), tf.one_hot(batch_labels, num_classes), ids, epoch, step_seed
+        return images_at(ids), tf.one_hot(batch_labels, num_classes), ids, epoch, step_seed
 
     def augment_and_keep_the_pair(*batch):
         images, soft_labels = augment_batch(*batch, augment)
@@ -80,8 +83,28 @@ def make_eval_dataset(
 
     Labels are float32 one-hot [b, num_classes], or int64 [b] with `integer_labels`.
     """
-    ds = tf.data.Dataset.from_tensor_slices((examples.images, examples.labels))
-    ds = ds.batch(batch_size)
+    labels = tf.data.Dataset.from_tensor_slices(examples.labels).batch(batch_size)
+    ds = tf.data.Dataset.zip(make_image_dataset(examples.images, batch_size), labels)
     if not integer_labels:
         ds = ds.map(lambda images, labels: (images, tf.one_hot(labels, num_classes)), tf.data.AUTOTUNE)
     return ds.prefetch(tf.data.AUTOTUNE)
+
+
+def make_image_dataset(images, batch_size: int) -> tf.data.Dataset:
+    """Batches of all `images` (uint8 [n, h, w, c], an array or `DiskImages`), in order, the last one smaller."""
+    if isinstance(images, DiskImages):
+        return tf.data.Dataset.range(len(images)).batch(batch_size).map(reader(images), tf.data.AUTOTUNE)
+    return tf.data.Dataset.from_tensor_slices(images).batch(batch_size)
+
+
+def reader(images) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function for `tf.data`: ids (int64 [b]) -> those of `images`, uint8 [b, h, w, c]."""
+    if not isinstance(images, DiskImages):
+        in_memory = tf.constant(images)
+        return lambda ids: tf.gather(in_memory, ids)
+
+    def read(ids):
+        batch = tf.numpy_function(lambda ids: images[ids], [ids], tf.uint8)
+        return tf.ensure_shape(batch, (None, *images.image_shape))
+
+    return read

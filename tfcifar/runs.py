@@ -59,7 +59,7 @@ def with_model(recipe: Recipe, name: str) -> Recipe:
 def open_recipe_source(data: Data) -> tuple[Source, Data]:
     """The recipe's data source; with `data.fallback`, that one in its place where it cannot be had, and says so."""
     try:
-        return open_source(data.dataset, data.data_dir, data.image_size), data
+        return open_source(data.dataset, data.data_dir, data.image_size, data.cache), data
     except InputError as error:
         if data.fallback is None:
             raise
