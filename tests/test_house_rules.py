@@ -1,5 +1,6 @@
 """Rules that keep the product honest, checked over the whole tree."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -66,3 +67,26 @@ def test_packages_import_downwards_only():
         assert not re.search(r"^\s*(from|import) (tfcifar|tuner|export)\b", path.read_text(), re.MULTILINE), path
     for path in set((PROJECT / "tfcifar").rglob("*.py")) - entry_points:
         assert not re.search(r"^\s*(from|import) (tuner|export)\b", path.read_text(), re.MULTILINE), path
+
+
+def pinned(path: Path) -> dict[str, str]:
+    """Version by package, names as PyPI compares them, of the lines NAME==VERSION."""
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[._-]+", "-", name).lower(): version for name, version in found}
+
+
+def test_the_lock_holds_the_verified_versions_each_file_by_its_hash():
+    text = (PROJECT / "requirements.lock").read_text()
+    locked, verified = pinned(PROJECT / "requirements.lock"), pinned(PROJECT / "constraints.txt")
+    assert {name: locked.get(name) for name in verified} == verified
+    for entry in re.split(r"\n(?=[A-Za-z])", text.partition("\nabsl")[2]):
+        assert "--hash=sha256:" in entry, entry.splitlines()[0]
+    ranges = (PROJECT / "requirements.txt").read_text()
+    asked = {re.sub(r"[._-]+", "-", name).lower() for name in re.findall(r"^([A-Za-z0-9._-]+)", ranges, re.MULTILINE)}
+    assert asked <= set(locked)
+
+
+def test_the_list_of_components_is_that_of_the_lock():
+    components = json.loads((PROJECT / "sbom.cdx.json").read_text())["components"]
+    listed = {re.sub(r"[._-]+", "-", each["name"]).lower(): each["version"] for each in components}
+    assert listed == pinned(PROJECT / "requirements.lock")
