@@ -1,5 +1,6 @@
 """One writing process to a folder: a second one is refused, what a killed one has left behind is removed."""
 
+import errno
 import fcntl
 import os
 import platform
@@ -20,8 +21,8 @@ LEFTOVER = re.compile(r"\..+\.\d+\.tmp(\..+)?")  # see `run_dir.write_whole`
 def locked(folder: Path, wait: bool = False) -> Iterator[None]:
     """While the block runs, no other process can lock `folder`, which is made if it is not there.
 
-    The system gives the lock free when the process ends, however it ends: one of a dead process holds nobody up, on
-    this machine or, over NFS, on another. Then also the files that it was writing when it was killed are removed.
+    The system gives the lock free when the process ends, however it ends: that of a dead process holds nobody up, and
+    what it was writing when it was killed is removed. On a file system that knows no locks this is said, and no more.
 
     Args:
         wait: for a process that is at work in there, and say so, in place of an error.
@@ -36,8 +37,6 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
         raise cannot_write(error, folder) or error from error
     try:
         _remove_leftovers(folder)
-        os.ftruncate(file, 0)
-        os.write(file, f"process {os.getpid()} on {platform.node()}".encode())
         yield
     finally:
         with suppress(OSError):  # a lock file that stays holds nobody up
@@ -58,6 +57,8 @@ def _lock_file(folder: Path, wait: bool) -> int:
             continue
         try:
             _lock(file, folder, wait)
+            os.ftruncate(file, 0)
+            os.write(file, f"process {os.getpid()} on {platform.node()}".encode())
         except BaseException:
             os.close(file)
             raise
@@ -80,6 +81,14 @@ def _lock(file: int, folder: Path, wait: bool) -> None:
             ) from None
         print(f"NOTE: {folder}: waiting for {holder}, which is still at work in there.", file=sys.stderr, flush=True)
         fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+        print(
+            f"NOTE: {folder}: cannot be locked ({error.strerror}); see to it that no other process works in there.",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """Two processes on one folder: the second is refused, a dead one's lock and leftovers are taken over."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -94,4 +96,20 @@ def test_a_folder_that_cannot_be_is_one_clear_error(tmp_path):
 def test_a_read_only_folder_is_one_clear_error(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(InputError, match=r"cannot be written \(Permission denied\)"), locked(tmp_path / "run"):
+        pass
+
+
+def test_a_file_system_without_locks_is_said_and_used(tmp_path, monkeypatch, capsys):
+    def refuse(file, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with locked(tmp_path):
+        assert "cannot be locked (No locks available)" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path, monkeypatch):
+    (tmp_path / LOCK).symlink_to("/dev/full")
+    monkeypatch.setattr(os, "ftruncate", lambda file, size: None)  # which devices do not know
+    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"), locked(tmp_path):
         pass
