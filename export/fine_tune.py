@@ -17,7 +17,7 @@ from tfcifar.run_dir import RunDir, write_csv
 from tfcifar.training.batches import train_batches
 from tfcifar.training.callbacks import RunState
 from tfcifar.training.checkpoint import read_header, restore_state, save_state
-from tfcifar.training.divergence import DivergedError, explain
+from tfcifar.training.divergence import DivergedError, all_finite, explain
 from tfcifar.training.trainer import begin_run, summarize
 
 PHASE = "fine-tune"
@@ -140,7 +140,7 @@ def _train_epoch(
     """Mean loss and accuracy of an epoch's steps, and the seconds that it waited for data.
 
     Raises:
-        DivergedError: at the first step whose loss is not finite.
+        DivergedError: at the first step whose loss is not finite, or if the last one leaves such weights.
     """
     waited, description = 0.0, f"epoch {epoch + 1}/{epochs}"
     clone.reset_metrics()
@@ -153,6 +153,8 @@ def _train_epoch(
         logs = clone.train_on_batch(images, labels, reset_metrics=False, return_dict=True)
         if not math.isfinite(logs["loss"]):
             raise DivergedError(epoch, step, float(logs["loss"]), float(clone.optimizer.learning_rate))
+    if not all_finite(clone.trainable_variables):
+        raise DivergedError(epoch, None, float(logs["loss"]), float(clone.optimizer.learning_rate))
     return logs, waited
 
 

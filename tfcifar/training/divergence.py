@@ -43,11 +43,15 @@ class StopIfDiverged(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """The last step of the epoch has no loss behind it that would tell what its update did."""
-        if not all(np.isfinite(np.asarray(variable)).all() for variable in self.model.trainable_variables):
+        if not all_finite(self.model.trainable_variables):
             raise DivergedError(epoch, None, logs["loss"], self._learning_rate())
 
     def _learning_rate(self) -> float:
         return float(self.model.optimizer.learning_rate)
+
+
+def all_finite(variables: list) -> bool:
+    return all(np.isfinite(np.asarray(variable)).all() for variable in variables)
 
 
 def explain(error: DivergedError, recipe: Recipe, splits: Splits, run_dir: RunDir, resumable: bool) -> InputError:
