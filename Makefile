@@ -15,9 +15,9 @@ test: .venv/installed
 clean:
 	rm -rf .venv runs
 
-.venv/installed: requirements.txt constraints.txt
+.venv/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "error: expected Python 3.11 to 3.13, received $$($(PYTHON) --version); try make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@

@@ -6,6 +6,7 @@ from pathlib import Path
 from export.card import FORMATS
 from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.run_dir import RunDir
+from tfcifar.run_lock import locked
 
 EPILOG = """examples:
   python -m export.compress runs/level_5-cpu-seed0
@@ -38,7 +39,9 @@ def main(argv: list[str] | None = None) -> None:
     from export.compress_run import compress_run
 
     name = args.name or run_dir.name
-    print(compress_run(run_dir, name, args.formats, args.images, args.seed, not args.no_test, not args.no_benchmark))
+    settings = (args.images, args.seed, not args.no_test, not args.no_benchmark)
+    with locked(run_dir.path):
+        print(compress_run(run_dir, name, args.formats, *settings))
     print(f"summary: {run_dir.exports / 'compress.html'}, compress.md")
 
 

@@ -17,6 +17,7 @@ from tfcifar.run_dir import RunDir, write_csv
 from tfcifar.training.batches import train_batches
 from tfcifar.training.callbacks import RunState
 from tfcifar.training.checkpoint import read_header, restore_state, save_state
+from tfcifar.training.divergence import DivergedError, all_finite, explain
 from tfcifar.training.trainer import begin_run, summarize
 
 PHASE = "fine-tune"
@@ -54,7 +55,7 @@ def fine_tune(
         What `tfcifar.training.trainer.summarize` says of it.
 
     Raises:
-        InputError: an optimizer that tf_keras does not have, or a damaged checkpoint.
+        InputError: an optimizer that tf_keras does not have, no checkpoint that is whole, or training diverged.
     """
     steps = steps_per_epoch(splits.train, recipe.batch_size)
     schedule = tf_keras.optimizers.schedules.CosineDecay(recipe.optimizer.learning_rate, recipe.epochs * steps)
@@ -79,7 +80,10 @@ def fine_tune(
     for epoch in range(state.epoch, recipe.epochs):
         started = time.perf_counter()
         learning_rate = float(schedule(optimizer.iterations))
-        logs, waited = _train_epoch(clone, batches, steps, f"epoch {epoch + 1}/{recipe.epochs}", relabel)
+        try:
+            logs, waited = _train_epoch(clone, batches, steps, epoch, recipe.epochs, relabel)
+        except DivergedError as error:
+            raise explain(error, recipe, splits, run_dir, resumable=False) from None
         trained = time.perf_counter()
         called.on_epoch_end(epoch)
         validation = {"loss": math.nan, "accuracy": math.nan}
@@ -131,18 +135,26 @@ def _random_states(model: tf_keras.Model) -> list:
 
 
 def _train_epoch(
-    clone: tf_keras.Model, batches: Iterator, steps: int, description: str, relabel: Callable | None
+    clone: tf_keras.Model, batches: Iterator, steps: int, epoch: int, epochs: int, relabel: Callable | None
 ) -> tuple[dict, float]:
-    """Mean loss and accuracy of an epoch's steps, and the seconds that it waited for data."""
-    waited = 0.0
+    """Mean loss and accuracy of an epoch's steps, and the seconds that it waited for data.
+
+    Raises:
+        DivergedError: at the first step whose loss is not finite, or if the last one leaves such weights.
+    """
+    waited, description = 0.0, f"epoch {epoch + 1}/{epochs}"
     clone.reset_metrics()
-    for _ in tqdm(range(steps), desc=description, unit="step", leave=False, disable=not sys.stderr.isatty()):
+    for step in tqdm(range(steps), desc=description, unit="step", leave=False, disable=not sys.stderr.isatty()):
         started = time.perf_counter()
         images, labels = next(batches)
         waited += time.perf_counter() - started
         if relabel is not None:
             labels = relabel(images, labels)
         logs = clone.train_on_batch(images, labels, reset_metrics=False, return_dict=True)
+        if not math.isfinite(logs["loss"]):
+            raise DivergedError(epoch, step, float(logs["loss"]), float(clone.optimizer.learning_rate))
+    if not all_finite(clone.trainable_variables):
+        raise DivergedError(epoch, None, float(logs["loss"]), float(clone.optimizer.learning_rate))
     return logs, waited
 
 

@@ -66,16 +66,15 @@ def _acceptance_of(run_dir: RunDir, scaling) -> dict | None:
     """From the validation logits of an evaluated run; None: it has none, or they are of another model."""
     if not run_dir.predictions.is_file():
         return None
-    import numpy as np
-
+    from tfcifar.arrays import read_arrays
     from tfcifar.evaluation.acceptance import fit_acceptance
     from tfcifar.evaluation.openings import model_digest
     from tfcifar.evaluation.probabilities import unscaled
 
-    with np.load(run_dir.predictions, allow_pickle=False) as kept:
-        if "validation_logits" not in kept or str(kept["model"]) != model_digest(run_dir):
-            return None
-        logits, labels = kept["validation_logits"], kept["validation_labels"]
+    kept = read_arrays(run_dir.predictions)
+    if "validation_logits" not in kept or str(kept["model"]) != model_digest(run_dir):
+        return None
+    logits, labels = kept["validation_logits"], kept["validation_labels"]
     return fit_acceptance(logits, labels, scaling or unscaled(logits.shape[1]))
 
 

@@ -7,6 +7,7 @@ from export.pruning_config import METHODS, PATTERNS, SCHEDULES, SCOPES, SCORES, 
 from pipelines.errors import check
 from tfcifar.cli import add_strategy, make_parser, run, start_tensorflow
 from tfcifar.run_dir import RunDir
+from tfcifar.run_lock import locked
 from tfcifar.training.devices import check_one_machine, open_devices
 
 EPILOG = """examples:
@@ -61,7 +62,8 @@ def main(argv: list[str] | None = None) -> None:
     from tfcifar.reporting.tables import pruning_table
 
     devices = open_devices(args.strategy)
-    found = prune_run(source, RunDir(args.output), pruning, args.epochs, args.learning_rate, args.resume, devices)
+    with locked(args.output):
+        found = prune_run(source, RunDir(args.output), pruning, args.epochs, args.learning_rate, args.resume, devices)
     print(pruning_table(found))
     print(f"pruned run: {args.output}; for its test result: python -m tfcifar.evaluate {args.output}")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.run_dir import RunDir
+from tfcifar.run_lock import locked
 
 EPILOG = """examples:
   python -m export.quantize runs/level_5-cpu-seed0 --epochs 3 --output runs/student-int8
@@ -34,7 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     from export.quantized_run import quantize_run
 
     settings = (args.epochs, args.learning_rate, args.keep_zeros, args.resume)
-    found = quantize_run(source, RunDir(args.output), *settings)
+    with locked(args.output):
+        found = quantize_run(source, RunDir(args.output), *settings)
     before, after = (
         "trained on" if each is None else f"{each:.2%}" for each in (found["validation_before"], found["validation"])
     )

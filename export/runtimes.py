@@ -1,5 +1,6 @@
 """Run an exported model whatever its format: uint8 images in, float32 logits out. No TensorFlow for TFLite and ONNX."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -8,6 +9,9 @@ import numpy as np
 
 from pipelines.errors import InputError
 
+MOST_BYTES = 4 << 30  # of all tensors of a .tflite file added up, though they share memory while it runs
+# Operations of a SavedModel that reach beyond its tensors: into files and into Python.
+FORBIDDEN = {"ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "PyFuncStateless", "EagerPyFunc"}
 RUNTIMES = {".tflite": "litert", ".onnx": "onnxruntime", ".keras": "keras"}
 
 
@@ -68,7 +72,10 @@ class LiteRT:
 
         try:
             self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            _check_memory(path, self.interpreter.get_tensor_details())
             self.interpreter.allocate_tensors()
+        except InputError:
+            raise
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path}: cannot be loaded as a TFLite model: {str(error).splitlines()[0]}") from error
         inputs, outputs = self.interpreter.get_input_details(), self.interpreter.get_output_details()
@@ -89,6 +96,13 @@ class LiteRT:
         self.interpreter.set_tensor(self.input, images)
         self.interpreter.invoke()
         return self.to_logits.logits(self.interpreter.get_tensor(self.output))
+
+
+def _check_memory(path: Path, tensors: list[dict]) -> None:
+    """Raises InputError before the interpreter makes room for tensors that no model for small images has."""
+    asked = sum(math.prod(map(int, each["shape"])) * np.dtype(each["dtype"]).itemsize for each in tensors)
+    if asked > MOST_BYTES:
+        raise InputError(f"{path}: expected tensors of at most {MOST_BYTES:,} bytes in all, received {asked:,}.")
 
 
 class OnnxRuntime:
@@ -147,6 +161,7 @@ class SavedModel:
     def __init__(self, path: Path):
         import tensorflow as tf
 
+        _check_operations(path)
         try:
             self.loaded = tf.saved_model.load(str(path))  # kept: its variables live as long as it does
             self.signature = self.loaded.signatures["serving_default"]
@@ -163,3 +178,19 @@ class SavedModel:
 
         check_images(images, self.image_shape)
         return self.signature(**{self.input: tf.constant(images)})[self.output].numpy()
+
+
+def _check_operations(path: Path) -> None:
+    """Raises InputError where a SavedModel, which is a program, would touch files or call Python."""
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel as SavedModelProto
+
+    try:
+        saved = SavedModelProto.FromString((path / "saved_model.pb").read_bytes())
+    except DecodeError as error:
+        raise InputError(f"{path}: cannot be loaded as a SavedModel: {error}") from error
+    graphs = [meta.graph_def for meta in saved.meta_graphs]
+    nodes = [node for graph in graphs for node in graph.node]
+    nodes += [node for graph in graphs for function in graph.library.function for node in function.node_def]
+    if found := FORBIDDEN & {node.op for node in nodes}:
+        raise InputError(f"{path}: expected a SavedModel that only computes, received one with {min(found)}.")

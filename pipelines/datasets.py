@@ -1,11 +1,13 @@
 """The chain from decoded examples to batches of tensors: one visible function for training, one for evaluation."""
 
 import dataclasses
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from pipelines.augment import augment_batch, mixes
 from pipelines.augment_config import Augment
+from pipelines.disk_images import DiskImages
 from pipelines.errors import InputError, check
 from pipelines.sharding import WHOLE, Shares
 from pipelines.sources import Examples
@@ -57,7 +59,7 @@ def make_train_dataset(
     steps = steps_per_epoch(examples, batch_size)
     rows_of_each = shares.rows_of_each(batch_size)
     partners = int(mixes(augment))  # each part's first image is mixed with the last one of the part before
-    images = tf.constant(examples.images)  # decoded once, kept as uint8: CIFAR-10 is 138 MB
+    images_at = reader(examples.images)  # decoded once, kept as uint8: CIFAR-10 is 138 MB
     labels = tf.constant(examples.labels)
 
     def batches_of_epoch(epoch):
@@ -74,7 +76,7 @@ def make_train_dataset(
 
     def load(ids, epoch, step_seed, *part):
         batch_labels = tf.gather(labels, ids)
-        return tf.gather(images, ids), tf.one_hot(batch_labels, num_classes), ids, epoch, step_seed, *part
+        return images_at(ids), tf.one_hot(batch_labels, num_classes), ids, epoch, step_seed, *part
 
     def augment_and_keep_the_pair(images, labels, ids, epoch, step_seed, *part):
         images, soft_labels = augment_batch(images, labels, ids, epoch, step_seed, augment, *part)
@@ -105,8 +107,8 @@ def make_eval_dataset(
     of even sizes, and of each the parts that are asked for, one after the other: no device is without images.
     """
     if shares == WHOLE:
-        ds = tf.data.Dataset.from_tensor_slices((examples.images, examples.labels))
-        ds = ds.batch(batch_size)
+        labels = tf.data.Dataset.from_tensor_slices(examples.labels).batch(batch_size)
+        ds = tf.data.Dataset.zip(make_image_dataset(examples.images, batch_size), labels)
     else:
         ds = _evaluated_parts(examples, batch_size, shares)
     if not integer_labels:
@@ -118,14 +120,34 @@ def _evaluated_parts(examples: Examples, batch_size: int, shares: Shares) -> tf.
     total, batches = len(examples), -(-len(examples) // batch_size)
     parts = dataclasses.replace(shares, count=batches * shares.count)
     check(total >= parts.count, "validation", f"at least {parts.count} images, one for each device", total)
-    images, labels = tf.constant(examples.images), tf.constant(examples.labels)
+    images_at, labels = reader(examples.images), tf.constant(examples.labels)
 
     def load(part):
         ids = tf.range(*parts.bounds(part, total))
-        return tf.gather(images, ids), tf.gather(labels, ids)
+        return images_at(ids), tf.gather(labels, ids)
 
     ds = tf.data.Dataset.range(batches).flat_map(
         lambda batch: tf.data.Dataset.range(shares.first, shares.last).map(lambda part: batch * shares.count + part)
     )
     ds = ds.map(load, tf.data.AUTOTUNE)
     return ds.apply(tf.data.experimental.assert_cardinality(batches * (shares.last - shares.first)))
+
+
+def make_image_dataset(images, batch_size: int) -> tf.data.Dataset:
+    """Batches of all `images` (uint8 [n, h, w, c], an array or `DiskImages`), in order, the last one smaller."""
+    if isinstance(images, DiskImages):
+        return tf.data.Dataset.range(len(images)).batch(batch_size).map(reader(images), tf.data.AUTOTUNE)
+    return tf.data.Dataset.from_tensor_slices(images).batch(batch_size)
+
+
+def reader(images) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A function for `tf.data`: ids (int64 [b]) -> those of `images`, uint8 [b, h, w, c]."""
+    if not isinstance(images, DiskImages):
+        in_memory = tf.constant(images)
+        return lambda ids: tf.gather(in_memory, ids)
+
+    def read(ids):
+        batch = tf.numpy_function(lambda ids: images[ids], [ids], tf.uint8)
+        return tf.ensure_shape(batch, (None, *images.image_shape))
+
+    return read

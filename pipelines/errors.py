@@ -1,7 +1,18 @@
 """The one exception for bad input: every entry point prints it as one clear line and exits with code 2."""
 
 import difflib
+import errno
 from collections.abc import Iterable
+from pathlib import Path
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_WRITING = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+)  # the last: a file where a folder is to be
 
 
 class InputError(ValueError):
@@ -23,3 +34,23 @@ def unknown(what: str, received: str, choices: Iterable[str]) -> InputError:
 def check(condition: bool, what: str, expected: str, received) -> None:
     if not condition:
         raise InputError(f"{what}: expected {expected}, received {received!r}.")
+
+
+def cannot_write(error: OSError, path: str | Path | None = None) -> InputError | None:
+    """What to do about a full disk or a folder that may not be written to; None: `error` is of another kind.
+
+    Args:
+        path: the file that was to be written; None: the one that `error` names.
+    """
+    where = path or error.filename or "a file"
+    if error.errno in NO_SPACE:
+        return InputError(
+            f"{where}: cannot be written ({error.strerror}). Nothing is left half-written: make room, and give the "
+            "command again (training commands with --resume)."
+        )
+    if error.errno in NO_WRITING:
+        return InputError(
+            f"{where}: cannot be written ({error.strerror}). Expected a folder that this user may write to: change "
+            "its permissions, or name another."
+        )
+    return None

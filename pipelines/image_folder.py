@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from pipelines.disk_images import DiskImages, keep_on_disk
 from pipelines.errors import InputError
 from pipelines.sources import Examples, Source
 
@@ -20,7 +21,7 @@ MODES = ("RGB", "RGBA", "L", "LA", "P")
 LAYOUT = "train/<class>/*.png, optionally validation/<class>/ and test/<class>/ (png, jpg, jpeg, bmp, webp)"
 
 
-def open_image_folder(root: Path, image_size: int | None = None) -> Source:
+def open_image_folder(root: Path, image_size: int | None = None, cache: str = "memory") -> Source:
     """Open a folder laid out as train/<class>/<image>. Classes are the folders in train/, in sorted order.
 
     Files with other endings, and names that begin with a dot, are ignored. test/ is listed and read only when
@@ -29,6 +30,7 @@ def open_image_folder(root: Path, image_size: int | None = None) -> Source:
     Args:
         root: the folder that holds train/.
         image_size: images become image_size x image_size; None: see `common_size`.
+        cache: "disk": images are decoded into a file of the cache folder (see `disk_images`), once, and stay there.
 
     Raises:
         InputError: another layout, fewer than two classes, an empty or unknown class folder, an unreadable image.
@@ -49,14 +51,18 @@ def open_image_folder(root: Path, image_size: int | None = None) -> Source:
         height, width = common_size([read_size(path) for path, _ in train_files])
 
     def load_test() -> Examples:
-        return _read(_list_files(root / "test", class_names), height, width)
+        return read(_list_files(root / "test", class_names), height, width)
 
+    read = _read if cache == "memory" else _read_to_disk
+    # Together, so that both are in one file: a fold, or a final model, takes from both.
+    examples, count = read(train_files + validation_files, height, width), len(train_files)
+    train = _part(examples, 0, count) if has_validation else examples
     return Source(
         name=root.resolve().name,
         class_names=class_names,
         image_shape=(height, width, 3),
-        train=_read(train_files, height, width),
-        validation=_read(validation_files, height, width) if has_validation else None,
+        train=train,
+        validation=_part(examples, count, len(examples)) if has_validation else None,
         load_test=load_test if (root / "test").is_dir() else None,
     )
 
@@ -186,5 +192,22 @@ def _read(files: list[tuple[Path, int]], height: int, width: int) -> Examples:
     images = np.empty((len(files), height, width, 3), np.uint8)
     for index, (path, _) in enumerate(files):
         images[index] = fit_image(read_image(path), height, width)
+    return _examples(images, files)
+
+
+def _read_to_disk(files: list[tuple[Path, int]], height: int, width: int) -> Examples:
+    known = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path, _ in files]
+    decoded = (fit_image(read_image(path), height, width) for path, _ in files)
+    return _examples(keep_on_disk(decoded, len(files), (height, width, 3), repr(known)), files)
+
+
+def _examples(images, files: list[tuple[Path, int]]) -> Examples:
     names = np.array(["/".join(path.parts[-3:]) for path, _ in files])  # part/class/file
     return Examples(images, np.array([label for _, label in files], np.int64), names)
+
+
+def _part(examples: Examples, start: int, stop: int) -> Examples:
+    """A view in memory, or still on the disk."""
+    if isinstance(examples.images, DiskImages):
+        return examples.take(np.arange(start, stop))
+    return Examples(examples.images[start:stop], examples.labels[start:stop], examples.files[start:stop])

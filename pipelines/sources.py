@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.disk_images import DiskImages
 from pipelines.errors import InputError
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
@@ -18,16 +19,16 @@ ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
 
 @dataclass(frozen=True)
 class Examples:
-    """Labelled images in memory.
+    """Labelled images, in memory or on the disk.
 
-    images: uint8 [n, height, width, 3], RGB, 0..255.
+    images: uint8 [n, height, width, 3], RGB, 0..255; `DiskImages` are read where they are indexed.
     labels: int64 [n], class numbers from 0.
     files: str [n], the file that each came from, for people; None where they have no files of their own.
 
     Raises InputError if dtype, rank or length differ from this.
     """
 
-    images: np.ndarray
+    images: np.ndarray | DiskImages
     labels: np.ndarray
     files: np.ndarray | None = None
 
@@ -46,9 +47,11 @@ class Examples:
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> "Examples":
-        """A copy of the examples at `indices` (int64 [m]), in that order."""
+        """A copy of the examples at `indices` (int64 [m]), in that order; on the disk no image is copied."""
         files = None if self.files is None else self.files[indices]
-        return Examples(self.images[indices], self.labels[indices], files)
+        on_disk = isinstance(self.images, DiskImages)
+        images = self.images.take(indices) if on_disk else self.images[indices]
+        return Examples(images, self.labels[indices], files)
 
     def file_of(self, index: int) -> str:
         """The file of one example; empty where there are none."""
@@ -58,8 +61,9 @@ class Examples:
 def joined(first: Examples, second: Examples) -> Examples:
     """`first` followed by `second`; their images are of one size."""
     both_have_files = first.files is not None and second.files is not None
+    on_disk = isinstance(first.images, DiskImages)
     return Examples(
-        np.concatenate([first.images, second.images]),
+        first.images.followed_by(second.images) if on_disk else np.concatenate([first.images, second.images]),
         np.concatenate([first.labels, second.labels]),
         np.concatenate([first.files, second.files]) if both_have_files else None,
     )
@@ -93,7 +97,9 @@ def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:
         )
 
 
-def open_source(dataset: str, data_dir: str | None = None, image_size: int | None = None) -> Source:
+def open_source(
+    dataset: str, data_dir: str | None = None, image_size: int | None = None, cache: str = "memory"
+) -> Source:
     """Open a data set by name or path. Its training part is read, its test part is not.
 
     Args:
@@ -103,6 +109,7 @@ def open_source(dataset: str, data_dir: str | None = None, image_size: int | Non
             and cifar100 an official archive or its extracted folder in there serves as well.
         image_size: every image is brought to image_size x image_size pixels; None keeps the data set's own
             size (for images of mixed sizes: the median, see `image_folder.common_size`).
+        cache: where decoded images are kept: "memory", or "disk" for image folders that do not fit in memory.
 
     Raises:
         InputError: no such data set or path, data incomplete or altered, or not an image classification set.
@@ -110,6 +117,7 @@ def open_source(dataset: str, data_dir: str | None = None, image_size: int | Non
     if image_size is not None and not 1 <= image_size <= 4096:
         raise InputError(f"image_size: expected 1..4096 pixels, received {image_size}.")
     if dataset.split(":")[0] == "synthetic":
+        _check_in_memory(dataset, cache)
         from pipelines.synthetic import open_synthetic
 
         return open_synthetic(dataset, image_size)
@@ -117,7 +125,8 @@ def open_source(dataset: str, data_dir: str | None = None, image_size: int | Non
     # A bare word is a TFDS name even where a folder of that name happens to lie in the working directory.
     bare_word = re.fullmatch(r"\w+", dataset) is not None
     if path.exists() and not (bare_word and _is_tfds_name(dataset)):
-        return _open_path(path, image_size)
+        return _open_path(path, image_size, cache)
+    _check_in_memory(dataset, cache)
     if dataset.startswith(("/", ".", "~")) or dataset.endswith(ARCHIVE_SUFFIXES):
         raise InputError(f"dataset: no such file or folder: {dataset}.")
 
@@ -140,9 +149,15 @@ def _is_tfds_name(name: str) -> bool:
     return name in list_names()
 
 
-def _open_path(path: Path, image_size: int | None) -> Source:
+def _check_in_memory(dataset: str, cache: str) -> None:
+    if cache != "memory":
+        raise InputError(f"data.cache: expected memory for {dataset}, received {cache}, which is for image folders.")
+
+
+def _open_path(path: Path, image_size: int | None, cache: str) -> Source:
     from pipelines import cifar_archives, image_folder
 
     if path.is_file() or cifar_archives.is_extracted(path):
+        _check_in_memory(str(path), cache)
         return cifar_archives.open_cifar(path, image_size)
-    return image_folder.open_image_folder(path, image_size)
+    return image_folder.open_image_folder(path, image_size, cache)

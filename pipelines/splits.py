@@ -4,6 +4,7 @@ The same source and seed give the same split on every machine. For CIFAR-10: 45,
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from pipelines.folds import fold_of
 from pipelines.sources import Examples, Source, check_labels, joined
 
 TEST_FRACTION = 0.15  # of the training part, where the source has no test part of its own
+CHUNK = 16 << 20  # bytes of images that are looked at together
 TEST_SEED = 20090408  # a constant: no choice of split_seed may move an image into or out of the test split
 
 
@@ -122,7 +124,8 @@ def open_test_split(source: Source) -> tuple[Examples, str]:
 def checksum(examples: Examples) -> str:
     """ "sha256:<hex>" over shape, pixels and labels, in order; the same on every machine."""
     digest = hashlib.sha256(repr(examples.images.shape).encode())
-    digest.update(np.ascontiguousarray(examples.images))
+    for chunk in _chunks(examples.images):
+        digest.update(np.ascontiguousarray(chunk))
     digest.update(examples.labels.astype("<i8"))
     return f"sha256:{digest.hexdigest()}"
 
@@ -137,8 +140,7 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
         images: uint8 [n, h, w, 3], n >= 1.
     """
     histogram = np.zeros((3, 256), np.int64)
-    for start in range(0, len(images), 5000):
-        chunk = images[start : start + 5000]
+    for chunk in _chunks(images):
         for channel in range(3):
             histogram[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
     share = histogram / histogram.sum(axis=1, keepdims=True)
@@ -146,6 +148,13 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     mean = share @ values
     std = np.sqrt(share @ values**2 - mean**2)
     return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _chunks(images) -> Iterator[np.ndarray]:
+    """Consecutive parts of at most CHUNK bytes, for images that are not in memory."""
+    step = max(1, CHUNK // int(np.prod(images.shape[1:])))
+    for start in range(0, len(images), step):
+        yield images[start : start + step]
 
 
 def _without_test(source: Source) -> tuple[Examples, Examples | None]:

@@ -1,5 +1,6 @@
 """Rules that keep the product honest, checked over the whole tree."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -32,13 +33,17 @@ def test_the_test_split_is_opened_on_the_record_alone_and_by_what_judges_a_run()
     }
 
 
-def test_nothing_unpickles_but_the_reader_of_official_batches():
-    users = {
-        path.name
-        for path in SOURCES
-        if re.search(r"\bimport pickle\b|allow_pickle=True|\beval\(|\bexec\(", path.read_text())
-    }
-    assert users == {"cifar_archives.py"}
+# What runs code that a file or a caller brought along.
+UNSAFE = re.compile(
+    r"\bimport (pickle|marshal|shelve|dill|cloudpickle|joblib)\b|\bfrom (pickle|marshal|shelve|dill|joblib)\b"
+    r"|allow_pickle=True|(?<!\.)(?<!def )\b(eval|exec|compile|__import__)\(|safe_mode=False|enable_unsafe_deserialization"
+    r"|yaml\.(unsafe_)?load\(|torch\.load\(|\bextractall\(|os\.(system|popen)\(|shell=True|read_pickle"
+)
+
+
+def test_nothing_runs_code_from_outside_but_the_reader_of_official_batches_which_lets_arrays_through_alone():
+    users = {path.name: set(UNSAFE.findall(path.read_text())) for path in SOURCES if UNSAFE.search(path.read_text())}
+    assert set(users) == {"cifar_archives.py"}
 
 
 @pytest.mark.skipif(not (PROJECT / ".git").exists(), reason="not a git checkout")
@@ -64,3 +69,26 @@ def test_packages_import_downwards_only():
         assert not re.search(r"^\s*(from|import) (tfcifar|tuner|export)\b", path.read_text(), re.MULTILINE), path
     for path in set((PROJECT / "tfcifar").rglob("*.py")) - entry_points:
         assert not re.search(r"^\s*(from|import) (tuner|export)\b", path.read_text(), re.MULTILINE), path
+
+
+def pinned(path: Path) -> dict[str, str]:
+    """Version by package, names as PyPI compares them, of the lines NAME==VERSION."""
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[._-]+", "-", name).lower(): version for name, version in found}
+
+
+def test_the_lock_holds_the_verified_versions_each_file_by_its_hash():
+    text = (PROJECT / "requirements.lock").read_text()
+    locked, verified = pinned(PROJECT / "requirements.lock"), pinned(PROJECT / "constraints.txt")
+    assert {name: locked.get(name) for name in verified} == verified
+    for entry in re.split(r"\n(?=[A-Za-z])", text.partition("\nabsl")[2]):
+        assert "--hash=sha256:" in entry, entry.splitlines()[0]
+    ranges = (PROJECT / "requirements.txt").read_text()
+    asked = {re.sub(r"[._-]+", "-", name).lower() for name in re.findall(r"^([A-Za-z0-9._-]+)", ranges, re.MULTILINE)}
+    assert asked <= set(locked)
+
+
+def test_the_list_of_components_is_that_of_the_lock():
+    components = json.loads((PROJECT / "sbom.cdx.json").read_text())["components"]
+    listed = {re.sub(r"[._-]+", "-", each["name"]).lower(): each["version"] for each in components}
+    assert listed == pinned(PROJECT / "requirements.lock")

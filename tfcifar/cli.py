@@ -1,6 +1,7 @@
 """What all entry points share: one line and exit code 2 for bad input, and a quiet start of TensorFlow."""
 
 import argparse
+import errno
 import os
 import re
 import sys
@@ -8,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pipelines.errors import InputError
+from pipelines.errors import InputError, cannot_write
 from tfcifar.training.devices import STRATEGIES
 
 # Lines that the C++ side of TensorFlow and LiteRT writes at every start, before its own log level counts.
@@ -39,7 +40,8 @@ def add_strategy(parser: argparse.ArgumentParser) -> None:
 def run(main: Callable[[], None]) -> None:
     """Call `main`; turn InputError into one line on stderr and exit code 2, Ctrl-C into exit code 130.
 
-    A reader of the output that leaves early ends it quietly, with exit code 1.
+    A full disk, and a folder that may not be written to, are such a line too. A reader of the output that leaves early
+    ends it quietly, with exit code 1.
     """
     try:
         main()
@@ -52,6 +54,14 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("\ninterrupted; --resume continues a training run from its last whole epoch", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        if os.strerror(errno.ENOSPC) in str(error) and not isinstance(error, OSError):  # TensorFlow's own exceptions
+            error = OSError(errno.ENOSPC, str(error).splitlines()[0])
+        explained = cannot_write(error) if isinstance(error, OSError) else None
+        if explained is None:
+            raise
+        print(f"error: {explained}", file=sys.stderr)
+        sys.exit(2)
 
 
 def start_tensorflow() -> None:

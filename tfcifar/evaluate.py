@@ -9,6 +9,7 @@ from pathlib import Path
 from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.recipe import TTA_VIEWS
 from tfcifar.run_dir import RunDir
+from tfcifar.run_lock import locked
 
 EPILOG = """examples:
   python -m tfcifar.evaluate runs/level_2-cpu-seed0
@@ -52,10 +53,11 @@ def main(argv: list[str] | None = None) -> None:
     run_dirs = [RunDir.existing(path) for path in args.run_dir]
     start_tensorflow()
     for run_dir in run_dirs:
-        if args.compare_tta:
-            compare_tta_and_print(run_dir)
-        else:
-            evaluate_and_print(run_dir, args.tta)
+        with locked(run_dir.path):
+            if args.compare_tta:
+                compare_tta_and_print(run_dir)
+            else:
+                evaluate_and_print(run_dir, args.tta)
 
 
 if __name__ == "__main__":

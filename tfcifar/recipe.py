@@ -9,6 +9,7 @@ from pipelines.errors import check, unknown
 from tfcifar.models import MODELS
 from tfcifar.training.config import Distill, MultiTask, Optimizer, Schedule, SmallImages, check_swa_epochs
 
+CACHES = ("memory", "disk")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 LABELS = ("one_hot", "integer")
 TTA_VIEWS = ("none", "flip", "flip_translate", "flip_translate_8", "multi_crop")
@@ -26,6 +27,7 @@ class Data:
     fallback: str | None = None  # the demo's: a data set to use where `dataset` cannot be had
     folds: int = 0  # hold out one of so many equal parts of the training images, see tfcifar.data_quality; 0: none
     fold: int = 0  # the one that is held out
+    cache: str = "memory"  # where decoded images are kept; "disk": image folders that do not fit in memory
 
     def __post_init__(self):
         check(
@@ -35,6 +37,8 @@ class Data:
             self.validation_fraction,
         )
         check(0 < self.train_fraction <= 1, "data.train_fraction", "above 0, at most 1", self.train_fraction)
+        if self.cache not in CACHES:
+            raise unknown("data.cache", self.cache, CACHES)
         check(self.folds == 0 or self.folds >= 2, "data.folds", "0 (none), or at least 2", self.folds)
         check(0 <= self.fold < max(self.folds, 1), "data.fold", f"0..{max(self.folds, 1) - 1}", self.fold)
 

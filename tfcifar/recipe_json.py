@@ -21,7 +21,12 @@ def from_json(text: str) -> Recipe:
 def load_json(path: Path) -> Recipe:
     if not path.is_file():
         raise InputError(f"recipe: expected a JSON file, found none at {path}.")
-    return from_json(path.read_text())
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected a recipe in JSON, received what is no text ({error}).") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _build(kind, values: dict, where: str):

@@ -1,12 +1,17 @@
 """Every path and file name of a run, in one place; files appear whole or not at all."""
 
+import contextlib
 import csv
 import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipelines.errors import InputError
+from pipelines.errors import InputError, cannot_write
+
+
+class DamagedFileError(InputError):
+    """A file is not what was written: cut short, overwritten, or with a bit turned."""
 
 
 class RunDir:
@@ -21,6 +26,7 @@ class RunDir:
         self.model = self.path / "model.keras"
         self.start = self.path / "start.keras"
         self.checkpoints = self.path / "checkpoints"
+        self.divergence = self.path / "divergence.json"
         self.tensorboard = self.path / "tensorboard"
         self.teachers = self.path / "teachers"
         self.test_openings = self.path / "test_openings.jsonl"
@@ -60,15 +66,33 @@ class RunDir:
         return self.path.name
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Call `write` with a temporary name of the same suffix beside `path`, then rename it to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_whole(path: Path, write: Callable[[Path], None], durable: bool = False) -> None:
+    """Call `write` with a temporary name of the same suffix beside `path`, then rename it to `path`.
+
+    Args:
+        durable: have it on the disk before it takes the place of what was there, against a power cut. That takes
+            milliseconds, and is for what no command makes again.
+
+    Raises:
+        InputError: the disk is full, or the folder may not be written to; `path` is as it was.
+    """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
+        if durable:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise cannot_write(error, path) or error from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _unlink_if_there(temporary)
+
+
+def _unlink_if_there(path: Path) -> None:
+    with contextlib.suppress(OSError):  # where nothing can be written there is nothing to remove either
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -80,7 +104,11 @@ def write_json(path: Path, value) -> None:
 
 
 def read_json(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Raises DamagedFileError where the file is no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFileError(f"{path}: incomplete or altered (not to be read as JSON: {error}).") from None
 
 
 def write_csv(path: Path, rows: list[dict], columns: Sequence[str] = ()) -> None:

@@ -1,6 +1,7 @@
 """One run from its recipe to its test result: data, training, evaluation, in this order."""
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
 
 from pipelines.errors import InputError
@@ -11,6 +12,7 @@ from tfcifar.models import MODELS
 from tfcifar.overrides import override
 from tfcifar.recipe import Data, Model, Recipe, SmallImages, Transfer
 from tfcifar.run_dir import RunDir
+from tfcifar.run_lock import locked
 from tfcifar.training.devices import ONE, Devices
 from tfcifar.training.precision import gpu_capability
 
@@ -59,7 +61,7 @@ def with_model(recipe: Recipe, name: str) -> Recipe:
 def open_recipe_source(data: Data) -> tuple[Source, Data]:
     """The recipe's data source; with `data.fallback`, that one in its place where it cannot be had, and says so."""
     try:
-        return open_source(data.dataset, data.data_dir, data.image_size), data
+        return open_source(data.dataset, data.data_dir, data.image_size, data.cache), data
     except InputError as error:
         if data.fallback is None:
             raise
@@ -91,7 +93,15 @@ def run_recipe(
     """Train `recipe` into `run_dir` on `devices`; then, if asked, open the test split and print the result table.
 
     Of several workers the chief evaluates.
+
+    Raises:
+        InputError: among much else, another process is at work in `run_dir`.
     """
+    with locked(run_dir) if devices.chief else nullcontext():  # the other workers write elsewhere
+        _train_and_evaluate(recipe, run_dir, resume, evaluate, devices)
+
+
+def _train_and_evaluate(recipe: Recipe, run_dir: Path, resume: bool, evaluate: bool, devices: Devices) -> None:
     from tfcifar.training.trainer import train
 
     if evaluate:

@@ -7,6 +7,7 @@ from pipelines.errors import InputError
 from tfcifar import recipes
 from tfcifar.cli import make_parser, run, start_tensorflow
 from tuner.policy_searches import SEARCHES
+from tuner.search import alone_in
 
 EPILOG = """examples:
   python -m tuner.policy --trials 60                                   # three searches of 60 short trainings each
@@ -57,6 +58,11 @@ def main(argv: list[str] | None = None) -> None:
             f"--compare: expected other seeds than the trials' own, {proxy.seed}, by which they were chosen."
         )
     output = args.output or Path("runs/policy") / proxy.name
+    with alone_in(output):
+        _search(args, proxy, full, output)
+
+
+def _search(args: argparse.Namespace, proxy, full, output: Path) -> None:
     start_tensorflow()
     from tuner.policy_report import record_policies, write_searches
     from tuner.policy_searches import compare_found, search_policy

@@ -4,6 +4,7 @@ import keras_tuner
 import numpy as np
 
 from tuner.controller import Controller, controller_after
+from tuner.oracle_state import killable
 from tuner.policy_space import PLACES, decisions_of, policy_space, randaugment_space, values_of
 from tuner.trials import oracle_options
 
@@ -41,6 +42,6 @@ class ReinforceOracle(keras_tuner.Oracle):
 def make_policy_oracle(search: str, sub_policies: int, trials: int, seed: int) -> keras_tuner.Oracle:
     """The strategy of a search: "reinforce", "random" (over the same policies) or "randaugment" (its two numbers)."""
     if search == "reinforce":
-        return ReinforceOracle(sub_policies, seed, trials)
+        return killable(ReinforceOracle)(sub_policies, seed, trials)
     space = policy_space(sub_policies) if search == "random" else randaugment_space()
-    return keras_tuner.oracles.RandomSearchOracle(max_trials=trials, **oracle_options(space, seed))
+    return killable(keras_tuner.oracles.RandomSearchOracle)(max_trials=trials, **oracle_options(space, seed))

@@ -1,12 +1,15 @@
 """Search for the hyperparameters of a recipe, on the validation split; the winner is a recipe. Resumes by itself."""
 
 import argparse
+import os
+from contextlib import nullcontext
 from pathlib import Path
 
 from pipelines.errors import InputError
 from tfcifar import recipes
 from tfcifar.cli import add_strategy, make_parser, run, start_tensorflow
 from tfcifar.models import MODELS
+from tfcifar.run_lock import locked
 from tfcifar.training.devices import check_one_machine
 
 ORACLES = ("bayesian", "hyperband", "random")
@@ -58,6 +61,16 @@ def main(argv: list[str] | None = None) -> None:
             f"--compare: expected other seeds than the trials' own, {recipe.seed}, by which they were chosen."
         )
     output = args.output or Path("runs/tuner") / recipe.name
+    with alone_in(output):
+        _search(args, recipe, output)
+
+
+def alone_in(output: Path):
+    """While the block runs, no other search writes to `output`; chief and workers of a distributed one share it."""
+    return nullcontext() if "KERASTUNER_TUNER_ID" in os.environ else locked(output)
+
+
+def _search(args: argparse.Namespace, recipe, output: Path) -> None:
     max_epochs = args.max_epochs or recipe.epochs
     settings = {"oracle": args.oracle, "max_epochs": max_epochs, "seed": args.seed}
     keep_settings(recipe, settings, output / "search.json")

@@ -14,7 +14,9 @@ from keras_tuner.errors import FailedTrialError
 from pipelines.errors import InputError
 from tfcifar.recipe import Recipe
 from tfcifar.run_dir import RunDir, read_json, write_text
+from tfcifar.run_lock import locked
 from tuner.chief import heard_from, role, serve
+from tuner.oracle_state import killable, write_state
 from tuner.space import recipe_from, space_of
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
@@ -52,6 +54,11 @@ class TrainingTuner(BaseTuner):
         self.save()
         return serve(self.oracle, self.timeout)
 
+    def save(self):
+        if not self._is_worker():
+            self.oracle.save()
+        write_state(self, self._get_tuner_fname())
+
     def run_trial(self, trial):
         folder = Path(self.get_trial_dir(trial.trial_id))
         values = trial.hyperparameters.values
@@ -59,6 +66,8 @@ class TrainingTuner(BaseTuner):
         recipe = recipe.replace(name=f"trial_{trial.trial_id}")
         write_text(folder / "recipe.json", recipe.to_json())
         run_dir = RunDir(folder / "run")
+        with locked(run_dir.path, wait=True):  # a killed search leaves its trial's process, which nobody told
+            pass
         with heard_from(self.oracle, trial.trial_id, self.timeout) if role() == "worker" else nullcontext():
             code = train_in_child(folder / "recipe.json", run_dir, folder / "train.log", self.strategy)
         if code:
@@ -121,14 +130,16 @@ def make_oracle(kind: str, recipe: Recipe, trials: int, max_epochs: int, seed: i
     """
     common = oracle_options(space_of(recipe), seed)
     if kind == "hyperband":
-        oracle = keras_tuner.oracles.HyperbandOracle(max_epochs=max_epochs, hyperband_iterations=trials, **common)
+        oracle = killable(keras_tuner.oracles.HyperbandOracle)(
+            max_epochs=max_epochs, hyperband_iterations=trials, **common
+        )
         oracle.max_trials = trials
         return oracle
     oracle = {
         "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
         "random": keras_tuner.oracles.RandomSearchOracle,
     }[kind]
-    return oracle(max_trials=trials, **common)
+    return killable(oracle)(max_trials=trials, **common)
 
 
 def oracle_options(space: keras_tuner.HyperParameters, seed: int) -> dict:
@@ -136,7 +147,7 @@ def oracle_options(space: keras_tuner.HyperParameters, seed: int) -> dict:
     return {
         "objective": OBJECTIVE,
         "hyperparameters": space,
-        "seed": seed,
+        "seed": seed + 1,  # KerasTuner takes 0 for none, and draws one
         "tune_new_entries": False,
         "allow_new_entries": False,
         "max_consecutive_failed_trials": MOST_FAILURES_IN_A_ROW,

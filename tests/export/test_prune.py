@@ -52,6 +52,13 @@ def kernels(run_dir: RunDir) -> dict[str, np.ndarray]:
     return {layer.name: np.asarray(layer.kernel) for layer in layers if hasattr(layer, "kernel")}
 
 
+def test_fine_tuning_that_diverges_says_so_and_that_it_cannot_go_on(source, tmp_path):
+    with pytest.raises(InputError, match=r"diverged in epoch 1, step \d.* Start again with a lower --learning-rate"):
+        prune_run(source, RunDir(tmp_path / "pruned"), Pruning("magnitude", 0.75), epochs=1, learning_rate=1e30)
+    assert (tmp_path / "pruned" / "divergence.json").is_file()
+    assert not (tmp_path / "pruned" / "model.keras").exists()
+
+
 def test_the_smallest_weights_of_each_kernel_but_the_first_and_last_become_zero(source, tmp_path):
     output = RunDir(tmp_path / "pruned")
     found = prune_run(source, output, Pruning("magnitude", 0.75), epochs=1)

@@ -42,6 +42,14 @@ def test_an_image_folder_of_mixed_sizes_goes_the_whole_way(folder, tmp_path):
     assert {each["name"] for each in json.loads(completed.stdout)["classes"]} == {"red", "green", "blue"}
 
 
+def test_an_image_folder_on_the_disk_goes_the_whole_way(folder, tmp_path):
+    """That its batches are those of one in memory: tests/pipelines/test_disk_images.py."""
+    options = ("--dataset", folder, "--set", "batch_size=10", "--set", "epochs=1", "--set", "data.cache=disk")
+    run(*SMOKE, *options, "--run-dir", tmp_path / "run", TFCIFAR_CACHE=str(tmp_path / "cache"))
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["n"] == 12
+    assert len(list((tmp_path / "cache").glob("*.uint8"))) == 1  # the test split is a part of the same images
+
+
 def test_level_2_runs_on_an_image_folder(folder, tmp_path):
     sizes = ("--set", "model.image_size=64", "--set", "small_images.image_size=32", "--set", "small_images.epochs=1")
     small = (*sizes, "--set", "batch_size=16", "--set", "epochs=2")

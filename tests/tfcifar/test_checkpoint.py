@@ -1,4 +1,4 @@
-"""A continued run finds every variable as it was, or hears which file to delete."""
+"""A continued run finds every variable as it was; a damaged state is told apart, and the one before it serves."""
 
 import keras
 import numpy as np
@@ -140,16 +140,31 @@ def text(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_weight, empty, text])
-def test_a_damaged_file_is_named_and_the_one_before_it_serves_after_deletion(tmp_path, damage):
+def test_a_damaged_state_is_put_aside_and_the_one_before_it_serves(tmp_path, capsys, damage):
     for epoch in (1, 2):
-        save_state(tmp_path, epoch, VARIABLES, {"epoch": epoch})
+        save_state(
+            tmp_path, epoch, {"model": [keras.Variable([1.0, 2.0]), keras.Variable(float(epoch))]}, {"is": epoch}
+        )
     newest = tmp_path / "state-0002.npz"
     newest.write_bytes(damage(newest.read_bytes()))
-    for read in (read_header, lambda folder: restore_state(folder, VARIABLES)):
-        with pytest.raises(InputError, match=r"state-0002.npz is incomplete or altered .* Delete it"):
-            read(tmp_path)
-    newest.unlink()
-    assert read_header(tmp_path) == {"epoch": 1}
+    assert read_header(tmp_path) == {"is": 1}
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "state-0002.npz: incomplete or altered" in said
+    assert "Continuing from the one before it, state-0001.npz." in said
+    fresh = {"model": [keras.Variable([0.0, 0.0]), keras.Variable(0.0)]}
+    restore_state(tmp_path, fresh)
+    assert float(fresh["model"][1].value) == 1
+    assert capsys.readouterr().err == ""  # said once
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state-0001.npz", "state-0002.damaged"]
+
+
+def test_where_no_state_is_whole_that_is_an_error(tmp_path):
+    for epoch in (1, 2):
+        save_state(tmp_path, epoch, VARIABLES, {"epoch": epoch})
+        (tmp_path / f"state-000{epoch}.npz").write_bytes(b"")
+    with pytest.raises(InputError, match=r"state-0001.npz: incomplete .* No other is left .* another --run-dir"):
+        read_header(tmp_path)
 
 
 def test_the_state_of_another_model_is_refused(tmp_path):

@@ -1,5 +1,7 @@
 """What a user of the command line sees: instant help, one clear line for bad input, exit code 2."""
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -161,3 +163,37 @@ def test_the_recipe_file_of_a_run_repeats_that_run(recipes_run, tmp_path):
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     train.main(["--recipe", str(tmp_path / "recipe.json"), "--preset", "cpu"])
     assert recipes_run == [recipe]
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"), [(errno.ENOSPC, "make room"), (errno.EROFS, "name another"), (errno.EACCES, "name another")]
+)
+def test_a_disk_that_takes_nothing_is_one_line(capsys, number, advice):
+    def write():
+        raise OSError(number, os.strerror(number), "runs/here")
+
+    with pytest.raises(SystemExit, match="2"):
+        cli.run(write)
+    line = capsys.readouterr().err
+    assert line.startswith(f"error: runs/here: cannot be written ({os.strerror(number)}).")
+    assert advice in line
+    assert line.count("\n") == 1
+
+
+def test_a_full_disk_that_tensorflow_met_is_one_line(capsys):
+    import tensorflow as tf
+
+    def write():
+        raise tf.errors.ResourceExhaustedError(None, None, "events.out.v2; No space left on device\n[Op:FlushWriter]")
+
+    with pytest.raises(SystemExit, match="2"):
+        cli.run(write)
+    assert "cannot be written (events.out.v2; No space left on device)" in capsys.readouterr().err
+
+
+def test_an_error_of_ours_is_not_hidden():
+    def broken():
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.raises(OSError, match="Input/output"):
+        cli.run(broken)

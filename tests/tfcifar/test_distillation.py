@@ -60,6 +60,25 @@ def student(teacher: RunDir, epochs=3, augment=None, **distill):
     )
 
 
+def test_damaged_views_are_asked_for_again_and_no_others(splits, teacher, tmp_path, capsys):
+    asked = student(teacher, views=3)
+    targets, teachers = Targets(asked, splits, tmp_path), Teachers(asked, splits)
+    targets.compute(teachers)
+    whole, turned, cut = sorted(tmp_path.glob("*.npy"))
+    before = {path: np.load(path) for path in (turned, cut)}
+    data = bytearray(turned.read_bytes())
+    data[300] ^= 1
+    turned.write_bytes(data)
+    cut.write_bytes(cut.read_bytes()[:300])
+    untouched = whole.stat().st_mtime_ns
+    targets.compute(teachers)
+    for path, array in before.items():
+        np.testing.assert_allclose(np.load(path), array, atol=0.01)
+    assert whole.stat().st_mtime_ns == untouched
+    said = [line for line in capsys.readouterr().err.splitlines() if "the teachers are asked again" in line]
+    assert len(said) == 2
+
+
 def test_the_teacher_is_asked_about_the_very_images_that_the_student_sees(splits, teacher, tmp_path):
     asked = student(teacher, views=2)
     targets = Targets(asked, splits, tmp_path)

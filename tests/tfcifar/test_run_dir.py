@@ -1,9 +1,20 @@
 """Files of a run appear whole or not at all."""
 
+import os
+
 import pytest
 
 from pipelines.errors import InputError
-from tfcifar.run_dir import RunDir, read_history, read_json, write_csv, write_json, write_text, write_whole
+from tfcifar.run_dir import (
+    DamagedFileError,
+    RunDir,
+    read_history,
+    read_json,
+    write_csv,
+    write_json,
+    write_text,
+    write_whole,
+)
 
 
 def test_a_written_file_is_the_only_one_there(tmp_path):
@@ -64,3 +75,35 @@ def test_a_run_without_recipe_or_not_at_its_end_is_refused_with_what_to_do(tmp_p
         RunDir.existing(tmp_path)
     (tmp_path / "timing.json").touch()
     assert RunDir.existing(tmp_path).name == tmp_path.name
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_the_old_file(tmp_path):
+    """/dev/full answers every write as a full disk does."""
+    path = tmp_path / "metrics.json"
+    path.write_text("old")
+    (tmp_path / f".metrics.{os.getpid()}.tmp.json").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"metrics.json: cannot be written \(No space left on device\).*make room"):
+        write_text(path, "new")
+    assert [each.name for each in tmp_path.iterdir()] == ["metrics.json"]
+    assert path.read_text() == "old"
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot be written \(File exists\). Expected a folder"):
+        write_text(tmp_path / "file" / "note.txt", "x")
+
+
+def test_what_has_to_survive_a_power_cut_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    steps = []
+    replace, fsync = os.replace, os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (steps.append("on the disk"), fsync(file)))
+    monkeypatch.setattr(os, "replace", lambda *paths: (steps.append("named"), replace(*paths)))
+    write_whole(tmp_path / "model.keras", lambda path: path.write_text("weights"), durable=True)
+    assert steps == ["on the disk", "named"]
+
+
+def test_a_damaged_json_is_named(tmp_path):
+    (tmp_path / "timing.json").write_text('{"epochs": 1')
+    with pytest.raises(DamagedFileError, match=r"timing.json: incomplete or altered"):
+        read_json(tmp_path / "timing.json")

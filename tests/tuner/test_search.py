@@ -1,5 +1,6 @@
 """A search on generated images: real trials where that tells something, stand-ins for their process elsewhere."""
 
+import contextlib
 import csv
 from pathlib import Path
 
@@ -7,10 +8,11 @@ import pytest
 
 from pipelines.augment_config import Augment
 from tests.integration.commands import run
+from tests.tfcifar.test_run_lock import holder
 from tests.tuner.stand_in_trials import SMALL, accuracy_of, write_stand_in
 from tfcifar.recipe_json import load_json
 from tfcifar.recipes import load
-from tuner import trials
+from tuner import oracle_state, trials
 from tuner.space import recipe_from, space_of
 
 
@@ -76,6 +78,51 @@ def test_an_interrupted_search_goes_on_with_the_same_trial(tmp_path, children):
     assert len({each.name for each in seen}) == 5
     run("tuner.search", *options)
     assert len(seen) == 6  # nothing is left to do
+
+
+class KilledError(BaseException):
+    """In place of SIGKILL; KerasTuner takes an Exception for a failed trial."""
+
+
+def searched(oracle: str, output: Path) -> list[tuple]:
+    """What a search of three trials has found in `output`, after going on with what is there."""
+    recipe = load("smoke").replace(epochs=3)
+    tuner = trials.TrainingTuner(recipe, trials.make_oracle(oracle, recipe, 3, 3, seed=0), output)
+    tuner.search()
+    return [(each.trial_id, each.status, each.score, each.hyperparameters.values)
+            for each in tuner.oracle.trials.values()]  # fmt: skip
+
+
+@pytest.mark.parametrize("oracle", ["random", "hyperband"])
+def test_a_search_killed_at_any_of_its_writes_ends_as_if_it_had_not_been(tmp_path, children, monkeypatch, oracle):
+    """Between a trial's file and the oracle's lies the moment at which KerasTuner loses or doubles a trial."""
+    expected = searched(oracle, tmp_path / "whole")
+    write_text, left = oracle_state.write_text, [0]
+
+    def killed(path, text):
+        left[0] -= 1
+        if left[0] == 0:
+            raise KilledError
+        write_text(path, text)
+
+    for write in range(1, 30):
+        output, left[0] = tmp_path / f"killed{write}", write
+        monkeypatch.setattr(oracle_state, "write_text", killed)
+        with contextlib.suppress(KilledError):
+            searched(oracle, output)
+        monkeypatch.setattr(oracle_state, "write_text", write_text)
+        assert searched(oracle, output) == expected, f"write {write}"
+        if left[0] > 0:  # it has no more writes to be killed at
+            break
+    assert 8 < write < 29
+
+
+def test_a_trial_waits_for_the_process_that_a_killed_search_left(tmp_path, children, capfd):
+    run_dir = tmp_path / "search" / "trial_0" / "run"
+    with holder(run_dir, seconds=0.5) as process:
+        run("tuner.search", *SMALL, "--trials", 1, "--output", tmp_path / "search")
+        assert process.wait() == 0
+    assert len(rows_of(tmp_path / "search")) == 1
 
 
 @pytest.mark.parametrize(

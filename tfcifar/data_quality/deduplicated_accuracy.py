@@ -3,6 +3,7 @@
 import numpy as np
 
 from pipelines.errors import InputError
+from tfcifar.arrays import read_arrays
 from tfcifar.evaluation.statistics import wilson_interval
 from tfcifar.run_dir import RunDir
 
@@ -21,11 +22,7 @@ def read_predictions(run_dirs: list[RunDir]) -> dict[str, dict[str, np.ndarray]]
             raise InputError(
                 f"--judge: {run_dir.path} is not evaluated; run python -m tfcifar.evaluate {run_dir.path}."
             )
-    loaded = {}
-    for run_dir in run_dirs:
-        with np.load(run_dir.predictions, allow_pickle=False) as file:
-            loaded[run_dir.name] = {name: file[name] for name in file.files}
-    return loaded
+    return {run_dir.name: read_arrays(run_dir.predictions) for run_dir in run_dirs}
 
 
 def judge_runs(predictions: dict[str, dict[str, np.ndarray]], labels: np.ndarray, duplicated: np.ndarray) -> list[dict]:

@@ -8,6 +8,7 @@ import numpy as np
 from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.sources import Examples
 from pipelines.splits import training_pool
+from tfcifar.arrays import read_cache, write_arrays
 from tfcifar.data_quality.duplicate_report import TEST_TRAIN, TRAIN_TRAIN, write_duplicates
 from tfcifar.data_quality.near_duplicates import Described, describe, find_pairs
 from tfcifar.environment import record_command
@@ -15,7 +16,7 @@ from tfcifar.evaluation.openings import model_digest, open_test_on_record
 from tfcifar.models.features import features_and_logits, with_features
 from tfcifar.models.saved import load_model
 from tfcifar.recipe_json import load_json
-from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
+from tfcifar.run_dir import RunDir, read_json, write_json
 from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 
@@ -49,7 +50,8 @@ def search_duplicates(run_dir: RunDir, output: Path, threshold: float, shown: in
     """
     search = {"model": model_digest(run_dir), "threshold": threshold, "shown": shown}
     record, arrays = output / "duplicates.json", output / "duplicates.npz"
-    if not record.is_file() or read_json(record)["search"] != search:
+    kept = read_cache(arrays)
+    if kept is None or not record.is_file() or read_json(record)["search"] != search:
         splits, _ = open_splits(load_json(run_dir.recipe).data)
         check_same_data(run_dir, splits)
         model, training = with_features(load_model(run_dir.model)), training_pool(splits.source)
@@ -63,12 +65,12 @@ def search_duplicates(run_dir: RunDir, output: Path, threshold: float, shown: in
         duplicated = np.zeros(len(test), bool)
         duplicated[found[TEST_TRAIN].first] = True
         record.unlink(missing_ok=True)  # of another search: until this one is whole there is none
-        write_whole(arrays, lambda path: np.savez(path, test_labels=test.labels, duplicated=duplicated))
+        kept = {"test_labels": test.labels, "duplicated": duplicated}
+        write_arrays(arrays, kept)
         summary = write_duplicates(found, test, training, splits.source.name, splits.class_names, shown, output)
         write_json(record, {"search": search} | summary)  # last: it says that the search is whole
         record_command(output)
-    with np.load(arrays, allow_pickle=False) as file:
-        return Duplicates(read_json(record)["lines"], file["test_labels"], file["duplicated"])
+    return Duplicates(read_json(record)["lines"], kept["test_labels"], kept["duplicated"])
 
 
 def _described(model, examples: Examples, what: str) -> Described:

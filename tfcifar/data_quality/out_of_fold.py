@@ -10,12 +10,13 @@ from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.folds import fold_of
 from pipelines.sources import Examples
 from pipelines.splits import Splits, training_pool
+from tfcifar.arrays import read_cache, write_arrays
 from tfcifar.evaluation.metrics import softmax
 from tfcifar.evaluation.run_grid import train_unless_finished
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Recipe
-from tfcifar.run_dir import RunDir, write_whole
+from tfcifar.run_dir import RunDir
 from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 
@@ -62,7 +63,7 @@ def predict_out_of_fold(recipe: Recipe, folds: int, output: Path) -> OutOfFold:
         logits[fold == index] = each
     result = OutOfFold(splits.source.name, splits.class_names, pool, fold, logits)
     arrays = {"probabilities": result.probabilities, "labels": pool.labels, "fold": fold}
-    write_whole(output / "probabilities.npz", lambda path: np.savez(path, **arrays))
+    write_arrays(output / "probabilities.npz", arrays)
     return result
 
 
@@ -73,8 +74,9 @@ def held_out_logits(run_dir: RunDir, splits: Splits, views: str) -> np.ndarray:
         InputError: the run was trained on other data, or on another fold's complement.
     """
     check_same_data(run_dir, splits)
-    if not run_dir.held_out.is_file():
+    kept = read_cache(run_dir.held_out)
+    if kept is None:
         logits = predict_logits(load_model(run_dir.model), splits.held_out.images, views, EVAL_BATCH_SIZE)
-        write_whole(run_dir.held_out, lambda path: np.savez(path, logits=logits))
-    with np.load(run_dir.held_out, allow_pickle=False) as file:
-        return file["logits"]
+        kept = {"logits": logits}
+        write_arrays(run_dir.held_out, kept)
+    return kept["logits"]

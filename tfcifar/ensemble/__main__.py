@@ -6,6 +6,7 @@ from pathlib import Path
 from tfcifar.cli import make_parser, run
 from tfcifar.ensemble import VOTES
 from tfcifar.recipe import TTA_VIEWS
+from tfcifar.run_lock import locked
 
 EPILOG = """examples:
   python -m tfcifar.ensemble runs/level_2-cpu-seed* --output runs/ensemble                # all votes in one table
@@ -37,7 +38,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     from tfcifar.ensemble.ensemble_runs import ensemble_runs
 
-    print(ensemble_runs(args.run_dir, args.output, args.vote, args.views, args.select))
+    with locked(args.output):
+        print(ensemble_runs(args.run_dir, args.output, args.vote, args.views, args.select))
     print(f"ensemble: {args.output}/ensemble.json, ensemble.md, metrics.json, predictions.npz, figures/")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pipelines.errors import InputError
+from tfcifar.arrays import write_arrays
 from tfcifar.ensemble import VOTES
 from tfcifar.ensemble.combination import Combination
 from tfcifar.ensemble.judge import (
@@ -26,7 +27,7 @@ from tfcifar.evaluation.openings import judged_on, model_digest
 from tfcifar.evaluation.tta import VIEWS
 from tfcifar.reporting import figures
 from tfcifar.reporting.ensemble_report import write_ensemble_report
-from tfcifar.run_dir import RunDir, read_json, write_csv, write_json, write_whole
+from tfcifar.run_dir import RunDir, read_json, write_csv, write_json
 
 
 def ensemble_runs(
@@ -95,7 +96,7 @@ def _write_predictions(folder: RunDir, members: Members, predicted: dict[str, np
     for split, log_probabilities in predicted.items():
         arrays[f"{split}_labels"] = getattr(members, f"{split}_labels")
         arrays[f"{split}_logits"] = log_probabilities
-    write_whole(folder.predictions, lambda path: np.savez(path, **arrays))
+    write_arrays(folder.predictions, arrays)
 
 
 def _write_metrics(folder: RunDir, members: Members, ensemble: Ensemble, predicted: dict[str, np.ndarray]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import unknown
 from pipelines.splits import Splits
+from tfcifar.arrays import read_cache, write_arrays
 from tfcifar.environment import record_command
 from tfcifar.evaluation.calibration import reliability_bins
 from tfcifar.evaluation.compute import run_pflop
@@ -18,7 +19,7 @@ from tfcifar.models.saved import load_model
 from tfcifar.recipe import TTA_VIEWS, Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting import figures
-from tfcifar.run_dir import RunDir, read_history, read_json, write_csv, write_json, write_whole
+from tfcifar.run_dir import RunDir, read_history, read_json, write_csv, write_json
 from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 
@@ -149,16 +150,13 @@ def _open_test_and_predict(
         _plot_mistakes(run_dir, predictions, test.images, splits.class_names)
     if views != "none":
         predictions |= {"tta": np.array(views), **logits("_tta", views)}
-    write_whole(run_dir.predictions, lambda path: np.savez(path, **predictions))
+    write_arrays(run_dir.predictions, predictions)
     return predictions
 
 
 def _recorded_predictions(run_dir: RunDir, digest: str) -> dict | None:
-    if not run_dir.predictions.is_file():
-        return None
-    with np.load(run_dir.predictions, allow_pickle=False) as file:
-        predictions = {name: file[name] for name in file.files}
-    return predictions if str(predictions["model"]) == digest else None
+    predictions = read_cache(run_dir.predictions)
+    return predictions if predictions is not None and str(predictions["model"]) == digest else None
 
 
 def _plot_mistakes(run_dir: RunDir, predictions: dict, images, class_names) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import InputError
+from tfcifar.arrays import read_arrays
 from tfcifar.evaluation.openings import judged_on
 from tfcifar.run_dir import RunDir
 
@@ -73,8 +74,7 @@ def _predictions(run_dir: RunDir, views: str, need_validation: bool) -> dict[str
         raise InputError(
             f"members: {run_dir.path} is not evaluated yet; run python -m tfcifar.evaluate {run_dir.path}{tta}."
         )
-    with np.load(run_dir.predictions, allow_pickle=False) as file:
-        predictions = {name: file[name] for name in file.files}
+    predictions = read_arrays(run_dir.predictions)
     if need_validation and "validation_logits" not in predictions:
         raise InputError(
             f"members: {run_dir.path} was trained on the validation images, by which members are chosen and weighed; "

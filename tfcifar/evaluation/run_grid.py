@@ -9,11 +9,12 @@ import numpy as np
 from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import InputError
 from pipelines.splits import Splits
+from tfcifar.arrays import read_cache, write_arrays
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
-from tfcifar.run_dir import RunDir, read_json, write_whole
+from tfcifar.run_dir import RunDir, read_json
 from tfcifar.runs import open_splits, run_recipe
 from tfcifar.training.devices import ONE, Devices
 from tfcifar.training.trainer import check_same_data
@@ -76,11 +77,12 @@ def train_unless_finished(recipe: Recipe, run_dir: RunDir, devices: Devices = ON
 def validation_correct(run_dir: RunDir, splits: Splits) -> np.ndarray:
     """Whether the run's model is right on each validation image, bool [n]; kept in validation.npz."""
     check_same_data(run_dir, splits)
-    if not run_dir.validation.is_file():
+    kept = read_cache(run_dir.validation)
+    if kept is None:
         logits = predict_logits(load_model(run_dir.model), splits.validation.images, "none", EVAL_BATCH_SIZE)
-        write_whole(run_dir.validation, lambda path: np.savez(path, logits=logits))
-    with np.load(run_dir.validation, allow_pickle=False) as file:
-        return file["logits"].argmax(-1) == splits.validation.labels
+        kept = {"logits": logits}
+        write_arrays(run_dir.validation, kept)
+    return kept["logits"].argmax(-1) == splits.validation.labels
 
 
 def slug(name: str) -> str:

@@ -12,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from pipelines.datasets import make_image_dataset
+
 AUTOTUNE = tf.data.AUTOTUNE
 
 
@@ -87,7 +89,7 @@ def predict_logits(model: keras.Model, images: np.ndarray, view: str, batch_size
     Returns:
         float32 [n, k].
     """
-    ds = tf.data.Dataset.from_tensor_slices(images).batch(batch_size)
+    ds = make_image_dataset(images, batch_size)
     # View by view through the one compiled predict function, each made batch by batch: many copies of a data set
     # of larger images would not fit into memory.
     logits = [

@@ -4,11 +4,13 @@ import zipfile
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 import tfcifar.models.attention
 import tfcifar.models.fast_cnn
 import tfcifar.models.transfer  # noqa: F401 - all three register the layers that saved models name
 from pipelines.errors import InputError
+from tfcifar.models.file_guard import check_keras_file
 from tfcifar.models.multi_task import classifier_of
 
 
@@ -20,10 +22,14 @@ def load_model(path: Path, all_heads: bool = False) -> keras.Model:
             model gives the logits of the classes.
 
     Raises:
-        InputError: not a Keras file, incomplete, or one that safe mode refuses.
+        InputError: not a Keras file, incomplete, one that safe mode refuses, or a bomb (see `check_keras_file`).
     """
     try:
+        check_keras_file(path)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+    except InputError:
+        raise
+    except (ValueError, TypeError, OSError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile,
+            tf.errors.ResourceExhaustedError) as error:  # fmt: skip
         raise InputError(f"{path}: cannot be loaded as a .keras model: {str(error).splitlines()[0]}") from error
     return model if all_heads else classifier_of(model)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import InputError
+from tfcifar.arrays import read_arrays
 from tfcifar.evaluation.class_analysis import compare_classes, most_confused_pairs
 from tfcifar.evaluation.openings import judged_on
 from tfcifar.evaluation.statistics import compare
@@ -42,9 +43,9 @@ def load_run(path: Path) -> EvaluatedRun:
     run_dir = RunDir.existing_or_ensemble(path)
     if not run_dir.metrics.is_file():
         raise InputError(f"run directory: {path} is not evaluated yet; run python -m tfcifar.evaluate {path}.")
-    with np.load(run_dir.predictions, allow_pickle=False) as predictions:
-        labels = predictions["test_labels"]
-        correct = predictions["test_logits"].argmax(axis=1) == labels
+    predictions = read_arrays(run_dir.predictions)
+    labels = predictions["test_labels"]
+    correct = predictions["test_logits"].argmax(axis=1) == labels
     metrics, environment = read_json(run_dir.metrics), read_json(run_dir.environment)
     history = read_history(run_dir.history) if run_dir.history.is_file() else []
     return EvaluatedRun(run_dir, metrics, history, environment, correct, labels)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfcifar.run_dir import RunDir, write_whole
+from tfcifar.arrays import read_cache, write_arrays
+from tfcifar.run_dir import RunDir
 
 CLEAN = "clean"
 
@@ -30,12 +31,11 @@ class Predictions:
         self.ids, self.labels = np.zeros(0, np.int64), np.zeros(0, np.int64)
         self.checksum, self.count = "", 0
         self._logits: dict[str, np.ndarray] = {}
-        if self.path.is_file():
-            with np.load(self.path, allow_pickle=False) as file:
-                if str(file["model"]) == digest:
-                    self.ids, self.labels = file["ids"], file["labels"]
-                    self.checksum, self.count = str(file["split"]), int(file["count"])
-                    self._logits = {name: file[name] for name in file.files if name.startswith("logits_")}
+        kept = read_cache(self.path)
+        if kept is not None and str(kept["model"]) == digest:
+            self.ids, self.labels = kept["ids"], kept["labels"]
+            self.checksum, self.count = str(kept["split"]), int(kept["count"])
+            self._logits = {name: each for name, each in kept.items() if name.startswith("logits_")}
 
     def belong_to(self, ids: np.ndarray, labels: np.ndarray, checksum: str, count: int) -> None:
         """Say for which images the logits are that will be added; what is there of another split goes.
@@ -75,7 +75,7 @@ class Predictions:
             "labels": self.labels,
             **self._logits,
         }
-        write_whole(self.path, lambda path: np.savez(path, **arrays))
+        write_arrays(self.path, arrays)
 
 
 def _key(corruption: str, severity: int) -> str:

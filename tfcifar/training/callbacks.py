@@ -67,7 +67,7 @@ class EndOfEpoch(keras.callbacks.Callback):
             row = self._validate(epoch, logs)
             best_before = max((row["val_accuracy"] for row in self.state.history), default=-1.0)
             if row["val_accuracy"] > best_before or self.val_ds is None:
-                write_whole(self.run_dir.model, lambda path: self.plain_model.save(path))
+                write_whole(self.run_dir.model, lambda path: self.plain_model.save(path), durable=True)
         self.state.history.append(row)
         write_csv(self.run_dir.history, self.state.history)
         self.state.seconds.append(

@@ -1,13 +1,14 @@
 """The state from which an interrupted run continues exactly: weights, random seeds, optimizer, averages, history."""
 
 import json
-import zipfile
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from pipelines.errors import InputError
-from tfcifar.run_dir import write_whole
+from tfcifar.arrays import read_arrays, write_arrays
+from tfcifar.run_dir import DamagedFileError
 
 KEEP = 2  # the newest and the one before it
 
@@ -23,7 +24,7 @@ def state_variables(trainable) -> dict[str, list]:
 
 
 def save_state(folder: Path, epoch: int, groups: dict[str, list], header: dict) -> None:
-    """Write the state after `epoch` epochs, whole or not at all. The file is a zip: every member has a CRC-32.
+    """Write the state after `epoch` epochs, whole or not at all, and on the disk before an older one goes.
 
     `header` is JSON-ready and comes back from `read_header`.
     """
@@ -32,44 +33,49 @@ def save_state(folder: Path, epoch: int, groups: dict[str, list], header: dict) 
         for group, variables in groups.items()
         for index, variable in enumerate(variables)
     }
-    text = np.array(json.dumps(header))
-    write_whole(folder / f"state-{epoch:04d}.npz", lambda path: np.savez(path, header=text, **arrays))
+    arrays = {"header": np.array(json.dumps(header)), **arrays}
+    write_arrays(folder / f"state-{epoch:04d}.npz", arrays, durable=True)
     for old in sorted(folder.glob("state-*.npz"))[:-KEEP]:
         old.unlink()
 
 
 def read_header(folder: Path) -> dict | None:
-    """The newest state's header, or None where there is no state."""
-    newest = _newest(folder)
-    return None if newest is None else json.loads(str(_read(newest)["header"]))
+    """The newest whole state's header, or None where there is no state. Raises InputError where none is whole."""
+    newest = _newest_whole(folder)
+    return None if newest is None else json.loads(str(newest[1]["header"]))
 
 
 def restore_state(folder: Path, groups: dict[str, list]) -> None:
-    """Assign the newest state's values to the variables of `groups`.
+    """Assign the newest whole state's values to the variables of `groups`.
 
     Raises:
-        InputError: the file is damaged, or of another model or optimizer.
+        InputError: it is of another model or optimizer; or no state is whole.
     """
-    newest = _newest(folder)
-    arrays = _read(newest)
+    path, arrays = _newest_whole(folder)
     for group, variables in groups.items():
         names = sorted(name for name in arrays if name.startswith(f"{group}/"))
         if [arrays[name].shape for name in names] != [tuple(variable.shape) for variable in variables]:
-            raise InputError(f"checkpoint: the {group} variables of {newest} do not fit the recipe's.")
+            raise InputError(f"checkpoint: the {group} variables of {path} do not fit the recipe's.")
         for name, variable in zip(names, variables, strict=True):
             variable.assign(arrays[name])
 
 
-def _newest(folder: Path) -> Path | None:
-    states = sorted(folder.glob("state-*.npz"))
-    return states[-1] if states else None
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
-        raise InputError(
-            f"checkpoint: {path} is incomplete or altered ({error}). Delete it to continue from the one before it."
-        ) from None
+def _newest_whole(folder: Path) -> tuple[Path, dict[str, np.ndarray]] | None:
+    """The newest state that is what was written. A damaged one is put aside, and that is said."""
+    states = sorted(folder.glob("state-*.npz"), reverse=True)
+    for index, path in enumerate(states):
+        try:
+            return path, read_arrays(path)
+        except DamagedFileError as error:
+            reason = str(error).removesuffix(" Delete it, and give the command that made it again.")
+            if index + 1 == len(states):
+                raise InputError(
+                    f"checkpoint: {reason} No other is left to continue from: start again with another --run-dir."
+                ) from None
+            path.replace(path.with_suffix(".damaged"))
+            print(
+                f"NOTE: checkpoint: {reason} Continuing from the one before it, {states[index + 1].name}.",
+                file=sys.stderr,
+                flush=True,
+            )
+    return None

@@ -4,6 +4,8 @@ Hinton, Vinyals and Dean 2015 (arXiv:1503.02531); Beyer et al. 2022, "Knowledge 
 and consistent" (arXiv:2106.05237); Romero et al. 2015 (FitNets, arXiv:1412.6550) for the features.
 """
 
+import contextlib
+import sys
 from pathlib import Path
 
 import keras
@@ -16,6 +18,7 @@ from pipelines.datasets import steps_per_epoch
 from pipelines.errors import InputError
 from pipelines.sharding import WHOLE, Shares
 from pipelines.splits import Splits
+from tfcifar.arrays import is_whole, write_array
 from tfcifar.ensemble.saved import Ensemble, load_ensemble
 from tfcifar.ensemble.votes import log_probabilities, mixture
 from tfcifar.evaluation.openings import model_digest
@@ -23,7 +26,7 @@ from tfcifar.models.features import with_features
 from tfcifar.models.multi_task import CLASSES
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Recipe
-from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
+from tfcifar.run_dir import RunDir, read_json, write_json
 from tfcifar.training.batches import train_batches
 
 FEATURES = "features"  # the name of the output that is compared with the teacher's features
@@ -155,7 +158,7 @@ class Targets:
         self.names = [CLASSES] + [FEATURES] * (recipe.distill.feature_weight > 0)
 
     def compute(self, teachers: Teachers) -> None:
-        """Write what is not there yet; an interrupted one goes on with the view that it was at.
+        """Write what is not there yet, or damaged; an interrupted one goes on with the view that it was at.
 
         Raises:
             InputError: what is there was said by other teachers.
@@ -168,15 +171,13 @@ class Targets:
                 f"distill.teachers: those of {self.folder} have changed since; give another --run-dir, or the teachers "
                 "that it began with."
             )
-        missing = [
-            view for view in range(self.views) if not all(self._path(view, name).is_file() for name in self.names)
-        ]
+        missing = [view for view in range(self.views) if not all(self._is_there(view, name) for name in self.names)]
         for view in tqdm(missing, desc="teachers", unit="view", disable=not missing):
             batches = train_batches(self.recipe, self.splits, view, view + 1)
             said = [teachers(images.numpy()) for images, _ in tqdm(batches, total=self.steps, leave=False)]
             for name in self.names:
                 array = np.stack([each[name] for each in said])
-                write_whole(self._path(view, name), lambda path, array=array: np.save(path, array))
+                write_array(self._path(view, name), array)
 
     def width(self) -> int:
         """Of the teacher's features."""
@@ -205,6 +206,19 @@ class Targets:
 
         indices = tf.data.Dataset.range(first_epoch * self.steps * parts, last_epoch * self.steps * parts)
         return tf.data.Dataset.zip(train_ds, indices).map(with_targets, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def _is_there(self, view: int, name: str) -> bool:
+        path = self._path(view, name)
+        if not path.is_file():
+            return False
+        whole = is_whole(path)
+        if whole is None:
+            with contextlib.suppress(ValueError):  # cut short
+                np.load(path, mmap_mode="r")
+                whole = True
+        if not whole:
+            print(f"NOTE: {path}: incomplete or altered; the teachers are asked again.", file=sys.stderr, flush=True)
+        return bool(whole)
 
     def _path(self, view: int, name: str) -> Path:
         return self.folder / f"{name}-{view:04d}.npy"

@@ -19,6 +19,7 @@ from tfcifar.training.callbacks import EndOfEpoch, Progress, ReduceOnPlateau, Ru
 from tfcifar.training.checkpoint import read_header, restore_state, state_variables
 from tfcifar.training.devices import ONE, Devices
 from tfcifar.training.distillation import Targets, Teachers, training_dataset, with_feature_projection
+from tfcifar.training.divergence import DivergedError, StopIfDiverged, explain, go_on, may_go_on
 from tfcifar.training.initial_model import initial_model
 from tfcifar.training.objectives import training_objective, validation_objective
 from tfcifar.training.optimizers import make_optimizer
@@ -53,7 +54,8 @@ def train(
         JSON-ready summary: best epoch, validation accuracy, seconds, share of time spent waiting for data.
 
     Raises:
-        InputError: `run_dir` is taken and `resume` is off, or it holds another recipe, or a damaged checkpoint.
+        InputError: `run_dir` is taken and `resume` is off, or it holds another recipe, or no checkpoint that is whole;
+            or training diverged.
     """
     shared_run_dir, run_dir = run_dir, devices.own_run_dir(run_dir, resume)
     _check_run_dir(recipe, splits, run_dir, resume, start)
@@ -89,6 +91,7 @@ def train(
 
     teachers = Teachers(recipe, splits) if distills and devices.chief else None
     # Only now: what is refused above leaves no run behind.
+    go_on(run_dir, recipe)
     begin_run(run_dir, recipe, splits, devices.describe() | ({} if start is None else start.provenance))
     student, targets = model, None
     if distills:
@@ -109,7 +112,10 @@ def train(
                 trainable = devices.model_class.wrap(
                     student, device_augment, average, integer_labels, phase.image_size, groups, epoch_average
                 )
-            _run_phase(recipe, phase, splits, run_dir, model, trainable, state, targets, devices)
+            try:
+                _run_phase(recipe, phase, splits, run_dir, model, trainable, state, targets, devices)
+            except DivergedError as error:
+                raise explain(error, recipe, splits, run_dir, resumable=start is None) from None
     summary = summarize(state)
     if epoch_average is not None:
         if run_dir.timing.is_file():  # the average is made; another would be a new model for evaluation
@@ -159,7 +165,7 @@ def _check_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool
                 raise InputError(f"--resume: {run_dir.path} holds a {made} run, which {command} --resume continues.")
         before = dataclasses.asdict(load_json(run_dir.recipe))
         different = [name for name, value in dataclasses.asdict(recipe).items() if value != before[name]]
-        if different:
+        if different and not may_go_on(run_dir, recipe):
             raise InputError(
                 f"--resume: {run_dir.path} was started with another recipe; different: {', '.join(different)}. "
                 "Give the same options, or another --run-dir."
@@ -200,6 +206,8 @@ def _run_phase(
         # A phase starts with a fresh optimizer; a resumed one with the optimizer that it had.
         names = ["model", "average", "epoch_average"] + ["optimizer"] * (state.epoch > phase.first_epoch)
         restore_state(run_dir.checkpoints, {name: state_variables(trainable)[name] for name in names})
+        if phase.name == HEAD:  # its rate is a variable; a run that diverged may go on with a lower one
+            trainable.optimizer.learning_rate = recipe.transfer.head_learning_rate
     if should_stop_early(state.history, recipe.early_stopping_patience):
         return
 
@@ -214,6 +222,7 @@ def _run_phase(
             partial(make_eval_dataset, splits.validation, splits.num_classes, integer_labels=integer_labels)
         )
     callbacks = [
+        StopIfDiverged(),
         EndOfEpoch(run_dir, phase, state, model, validator, val_ds, recipe.early_stopping_patience),
         Progress(steps, recipe.batch_size, phases_of(recipe)[-1].last_epoch, phase),
         keras.callbacks.TensorBoard(str(run_dir.tensorboard), write_graph=False),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfcifar.run_dir import write_whole
+from tfcifar.arrays import read_arrays, write_arrays
 from tfcifar.uncertainty.measures import uncertainties
 
 
@@ -57,24 +57,23 @@ def save_outputs(outputs: Outputs, path: Path) -> None:
             arrays |= {f"judged/{split}/{source}/{name}": values for name, values in each.uncertainty.items()}
     for kind, scores in outputs.foreign.items():
         arrays |= {f"foreign/{kind}/{detector}": values for detector, values in scores.items()}
-    settings = np.array(json.dumps(outputs.settings))
-    write_whole(path, lambda temporary: np.savez(temporary, settings=settings, **arrays))
+    write_arrays(path, {"settings": np.array(json.dumps(outputs.settings)), **arrays})
 
 
 def load_outputs(path: Path) -> Outputs:
     labels, judged, foreign = {}, {}, {}
-    with np.load(path, allow_pickle=False) as file:
-        for name in file.files:
-            kind, _, rest = name.partition("/")
-            if kind == "labels":
-                labels[rest] = file[name]
-            elif kind == "correct":
-                split, source = rest.split("/")
-                judged.setdefault(split, {})[source] = Judged(file[name], {})
-            elif kind == "judged":
-                split, source, measure = rest.split("/")
-                judged[split][source].uncertainty[measure] = file[name]
-            elif kind == "foreign":
-                images, detector = rest.rsplit("/", 1)
-                foreign.setdefault(images, {})[detector] = file[name]
-        return Outputs(json.loads(str(file["settings"])), labels, judged, foreign)
+    arrays = read_arrays(path)
+    for name, values in arrays.items():
+        kind, _, rest = name.partition("/")
+        if kind == "labels":
+            labels[rest] = values
+        elif kind == "correct":
+            split, source = rest.split("/")
+            judged.setdefault(split, {})[source] = Judged(values, {})
+        elif kind == "judged":
+            split, source, measure = rest.split("/")
+            judged[split][source].uncertainty[measure] = values
+        elif kind == "foreign":
+            images, detector = rest.rsplit("/", 1)
+            foreign.setdefault(images, {})[detector] = values
+    return Outputs(json.loads(str(arrays["settings"])), labels, judged, foreign)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from pipelines.errors import InputError
+from tfcifar.arrays import read_arrays
 from tfcifar.evaluation.calibrate_run import load_calibration
 from tfcifar.evaluation.openings import model_digest
 from tfcifar.evaluation.statistics import mean_and_std
@@ -162,8 +161,7 @@ def load_evidence(paths: list[Path]) -> Evidence:
 def _check_up_to_date(run_dir: RunDir) -> None:
     """Raises InputError where what was measured belongs to another model than lies there now."""
     digest = model_digest(run_dir)
-    with np.load(run_dir.predictions, allow_pickle=False) as file:
-        judged = str(file["model"])
+    judged = str(read_arrays(run_dir.predictions)["model"])
     if judged != digest:
         command = "tfcifar.ensemble" if run_dir.ensemble.is_file() else "tfcifar.evaluate"
         raise InputError(f"report: {run_dir.path} has changed since it was judged; run python -m {command} again.")

@@ -1,0 +1,36 @@
+"""KerasTuner's record of a search, so that a search killed at any moment goes on as if it had not been.
+
+KerasTuner writes its files in place, a trial's before its own: a kill in between leaves half a file, or a trial that
+nobody would finish.
+"""
+
+import json
+from pathlib import Path
+
+from tfcifar.run_dir import write_text
+
+
+def write_state(state, path: str) -> None:
+    """Save an oracle, a tuner or a trial as its own `save` does, but whole or not at all."""
+    write_text(Path(path), json.dumps(state.get_state()))
+
+
+def killable(oracle_class: type) -> type:
+    """`oracle_class`, an oracle of KerasTuner, with its files whole and all of its trials accounted for."""
+
+    class Killable(oracle_class):
+        def save(self):
+            write_state(self, self._get_oracle_fname())
+
+        def _save_trial(self, trial):
+            write_state(trial, str(Path(self._get_trial_dir(trial.trial_id)) / "trial.json"))
+
+        def reload(self):
+            super().reload()
+            # In their order, not that of a listing, by which ties are decided; without one that was drawn but is not
+            # yet in the oracle's own file, whose random state draws it again, the same.
+            self.trials = {trial_id: self.trials[trial_id] for trial_id in self.start_order}
+            # Ended, and still called ongoing by the oracle's file of that moment.
+            self._retry_queue = [trial_id for trial_id in self._retry_queue if trial_id not in self.end_order]
+
+    return Killable
