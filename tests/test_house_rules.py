@@ -36,8 +36,8 @@ def test_the_test_split_is_opened_on_the_record_alone_and_by_what_judges_a_run()
 # What runs code that a file or a caller brought along.
 UNSAFE = re.compile(
     r"\bimport (pickle|marshal|shelve|dill|cloudpickle|joblib)\b|\bfrom (pickle|marshal|shelve|dill|joblib)\b"
-    r"|allow_pickle=True|(?<!\.)(?<!def )\b(eval|exec|compile|__import__)\(|safe_mode=False|enable_unsafe_deserialization"
-    r"|yaml\.(unsafe_)?load\(|torch\.load\(|\bextractall\(|os\.(system|popen)\(|shell=True|read_pickle"
+    r"|allow_pickle=True|(?<!\.)(?<!def )\b(eval|exec|compile|__import__)\(|safe_mode=False"
+    r"|enable_unsafe_deserialization|yaml\.(unsafe_)?load\(|torch\.load\(|\bextractall\(|os\.(system|popen)\(|shell=True|read_pickle"
 )
 
 
