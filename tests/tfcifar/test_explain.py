@@ -147,6 +147,12 @@ def test_the_default_layer_is_in_line_with_the_image():
     assert target_layer(model).name == "block_13_expand_relu"
 
 
+def test_the_default_layer_is_rectified():
+    """A bare convolution before its normalization and pooling says little: its zero is not the absence of evidence."""
+    assert target_layer(small("fast_cnn")).name == "block2_2_gelu"
+    assert target_layer(model_of_pooled_maps()).name == "maps"
+
+
 def test_an_unknown_layer_is_named_with_the_nearest():
     with pytest.raises(InputError, match=r"layer: no such name: map\. Did you mean maps\?"):
         target_layer(model_of_pooled_maps(), "map")

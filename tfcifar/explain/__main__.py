@@ -18,7 +18,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser("tfcifar.explain", __doc__, EPILOG)
     parser.add_argument("run_dir", type=Path, nargs="+", metavar="RUN_DIR", help="made by tfcifar.train")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="default: all")
-    parser.add_argument("--layer", help="whose maps the Grad-CAMs take; default: the last with at least 4x4 positions")
+    parser.add_argument(
+        "--layer", help="whose maps the Grad-CAMs take; default: the last rectifier with at least 4x4 positions"
+    )
     parser.add_argument("--shown", type=int, default=10, metavar="N", help="images a figure (default %(default)s)")
     parser.add_argument("--scored", type=int, default=200, metavar="N",
                         help="validation images that score the methods (default %(default)s)")  # fmt: skip

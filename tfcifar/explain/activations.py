@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.errors import InputError, unknown
+from tfcifar.models.activations import FusedGelu
 
+RECTIFIERS = tuple(getattr(keras.activations, name) for name in ("relu", "relu6", "gelu", "silu", "hard_silu"))
 SMALLEST_MAP = 4  # pixels; a map of fewer positions says little about where
 
 
@@ -24,9 +26,11 @@ def spatial_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
 
 
 def target_layer(model: keras.Model, name: str | None = None) -> keras.layers.Layer:
-    """The layer called `name`; None: the last one whose map has at least 4x4 positions, or else the last of all.
+    """The layer called `name`; None: the last rectifier whose map has at least 4x4 positions.
 
-    Padding is left out: its map is no longer in line with the image.
+    Grad-CAM is made for rectified maps, whose zero says that there is nothing: after a bare convolution it points
+    anywhere. Without one it is the last such map, or else the last of all, without padding, whose map is no longer in
+    line with the image.
 
     Raises:
         InputError: no such layer, or none with a map at all.
@@ -40,7 +44,15 @@ def target_layer(model: keras.Model, name: str | None = None) -> keras.layers.La
         return found[name]
     aligned = [layer for layer in found.values() if not isinstance(layer, keras.layers.ZeroPadding2D)]
     large = [layer for layer in aligned if min(layer.output.shape[1:3]) >= SMALLEST_MAP]
-    return (large or aligned)[-1]
+    rectified = [layer for layer in large if is_rectifier(layer)]
+    return (rectified or large or aligned)[-1]
+
+
+def is_rectifier(layer: keras.layers.Layer) -> bool:
+    """Whether a layer is one by itself; an activation inside a dense layer or a convolution does not count."""
+    if isinstance(layer, keras.layers.Activation):
+        return layer.activation in RECTIFIERS
+    return isinstance(layer, (keras.layers.ReLU, FusedGelu))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def explain_run(run_dir: RunDir, methods: list[str], layer: str | None, shown: i
 
     Args:
         methods: of METHODS.
-        layer: for the Grad-CAMs, None: the last with at least 4x4 positions.
+        layer: for the Grad-CAMs, None: the last rectifier with at least 4x4 positions.
         shown: images a figure, the most confident ones, of as many classes as there are.
         scored: images of the validation split, drawn by `seed`.
 
@@ -51,7 +51,7 @@ def explain_run(run_dir: RunDir, methods: list[str], layer: str | None, shown: i
         if len(picked):
             maps = {method: explain(method, model, images[picked], predicted[picked], layer) for method in methods}
             titles = [
-                f"{splits.class_names[labels[i]]} → {splits.class_names[predicted[i]]}, {confidence[i]:.0%} sure"
+                f"{splits.class_names[labels[i]]} → {splits.class_names[predicted[i]]}\n{confidence[i]:.0%} sure"
                 for i in picked
             ]
             plot_overlays(images[picked], maps, titles, run_dir.explanations / f"{name}.png")

@@ -7,11 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcifar.explain.activations import replaced_call
+from tfcifar.explain.activations import is_rectifier, replaced_call
 from tfcifar.explain.gradcam import normalized
-from tfcifar.models.activations import FusedGelu
-
-RECTIFIERS = (keras.activations.relu, keras.activations.relu6, keras.activations.gelu, keras.activations.silu)
 
 
 def smooth_grad(
@@ -49,7 +46,7 @@ def guided_saliency(model: keras.Model, images: np.ndarray, classes: np.ndarray)
     """
     with ExitStack() as stack:
         for layer in all_layers(model):
-            if _is_rectifier(layer):
+            if is_rectifier(layer):
                 stack.enter_context(replaced_call(layer, _guided(layer.call)))
         gradients = pixel_gradients(model, images, classes)
     return normalized(np.maximum(gradients, 0).max(-1))
@@ -112,13 +109,6 @@ def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
             yield from all_layers(layer)
         else:
             yield layer
-
-
-def _is_rectifier(layer) -> bool:
-    """Layers that are one; an activation inside a dense layer or a convolution passes its plain gradient."""
-    if isinstance(layer, keras.layers.Activation):
-        return layer.activation in RECTIFIERS
-    return isinstance(layer, (keras.layers.ReLU, FusedGelu))
 
 
 def _guided(call: Callable) -> Callable:
