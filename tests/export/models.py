@@ -11,6 +11,7 @@ SMALL_WIDTHS = {"small_cnn": (4, 6, 8), "residual_cnn": (4, 8), "attention_cnn":
 
 
 def build(name: str, attention=None) -> keras.Model:
+    keras.utils.set_random_seed(0)
     widths = next((each for known, each in SMALL_WIDTHS.items() if name.startswith(known)), ())
     size = {"image_size": 32} if MODELS[name].pretrained else {}
     return randomized(build_model(Model(name, attention=attention, widths=widths, **size), (32, 32, 3), 5, MEAN, STD))

@@ -91,7 +91,7 @@ def test_hard_sigmoid_is_that_of_keras_3_and_not_the_one_of_the_same_name():
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (layers.GroupNormalization(3, name="odd_one"), "no translation of the layer odd_one, a GroupNormalization"),
+        (layers.GaussianDropout(0.3, name="odd_one"), "no translation of the layer odd_one, a GaussianDropout"),
         (layers.Activation("log_sigmoid", name="odd_one"), "odd_one, a Activation with the activation log_sigmoid"),
         (layers.Resizing(4, 4, antialias=True, name="odd_one"), "odd_one, a Resizing that pads or smooths"),
     ],

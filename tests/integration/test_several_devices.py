@@ -57,7 +57,8 @@ def test_workers_train_what_one_process_trains_though_one_of_them_dies(tmp_path)
     together = (*options, "--run-dir", tmp_path / "together", "--strategy", "multi_worker")
     chief, worker = start_workers(2, *together)
     while not (tmp_path / "together" / "checkpoints" / "state-0001.npz").exists():
-        assert chief.poll() is None, chief.stderr.read()
+        for process in (worker, chief):  # if both have ended, the worker's reason is the first
+            assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
     worker.send_signal(signal.SIGKILL)
     worker.communicate()

@@ -112,7 +112,7 @@ class Devices:
         except gone as error:
             if self.workers == 1:
                 raise
-            reason = str(error).splitlines()[0].rpartition("}} ")[2][:200]
+            reason = _first_that_says_something(str(error))
             raise InputError(
                 f"multi_worker: worker {self.worker} has lost another one ({reason}). "
                 "Start all workers again with --resume: they go on from the last whole epoch."
@@ -136,6 +136,13 @@ class Devices:
 
 
 ONE = Devices()
+
+
+def _first_that_says_something(message: str) -> str:
+    """Of the lines of a TensorFlow error, without its place in the graph."""
+    noise = ("Graph execution error", "Detected at", "<stack traces", "File ", "[[")
+    lines = [line.strip().rpartition("}} ")[2] for line in message.splitlines()]
+    return next((line for line in lines if line and not line.startswith(noise)), lines[0])[:200]
 
 
 def check_one_machine(name: str, command: str) -> None:
