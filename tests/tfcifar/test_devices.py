@@ -99,7 +99,7 @@ def test_a_worker_that_is_lost_is_one_clear_line_and_anything_else_is_not_hidden
     place = (
         "Graph execution error:\n\nDetected at node x defined at (most recent call last):\n<stack traces unavailable>\n"
     )
-    lost = tf.errors.UnavailableError(None, None, f"{place}Connection reset by peer\n\t [[{{{{node x}}}}]] [Op:f_1]")
+    lost = tf.errors.UnavailableError(None, None, f"{place}\nConnection reset by peer\n\t [[{{{{node x}}}}]] [Op:f_1]")
     message = r"worker 1 has lost another one \(Connection reset by peer\). Start all"
     with pytest.raises(InputError, match=message), Devices(worker=1, workers=2).losses_of_workers():
         raise lost
