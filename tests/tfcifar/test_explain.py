@@ -6,8 +6,10 @@ import pytest
 from keras import layers
 
 from pipelines.errors import InputError
+from tfcifar.explain import METHODS, activations
 from tfcifar.explain.activations import spatial_layers, target_layer
 from tfcifar.explain.gradcam import grad_cam, grad_cam_plus_plus
+from tfcifar.explain.methods import explain
 from tfcifar.explain.saliency import guided_saliency, occlusion, pixel_gradients, smooth_grad
 from tfcifar.explain.scores import deletion_insertion, rank_correlation, with_random_weights
 from tfcifar.models import build_model
@@ -151,6 +153,18 @@ def test_the_default_layer_is_rectified():
     """A bare convolution before its normalization and pooling says little: its zero is not the absence of evidence."""
     assert target_layer(small("fast_cnn")).name == "block2_2_gelu"
     assert target_layer(model_of_pooled_maps()).name == "maps"
+
+
+def test_large_maps_make_small_batches_with_the_same_result(monkeypatch):
+    model = model_of_pooled_maps()
+    maps_of_an_image = 2 * 8 * 8 * 6 * 4  # two layers of float32
+    whole = {name: explain(name, model, images(count=5), np.arange(5) % 4) for name in METHODS}
+    monkeypatch.setattr(activations, "BATCH_BYTES", 2 * maps_of_an_image)
+    assert activations.images_at_once(model) == 2
+    for name in set(METHODS) - {"smooth_grad"}:  # whose noise is drawn for each batch
+        np.testing.assert_allclose(explain(name, model, images(count=5), np.arange(5) % 4), whole[name], atol=1e-5)
+    monkeypatch.setattr(activations, "BATCH_BYTES", 1)
+    assert activations.images_at_once(model) == 1
 
 
 def test_an_unknown_layer_is_named_with_the_nearest():

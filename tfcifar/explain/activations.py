@@ -1,5 +1,6 @@
 """A layer's output and the gradient to it, wherever in a model the layer sits."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from tfcifar.models.activations import FusedGelu
 
 RECTIFIERS = tuple(getattr(keras.activations, name) for name in ("relu", "relu6", "gelu", "silu", "hard_silu"))
 SMALLEST_MAP = 4  # pixels; a map of fewer positions says little about where
+BATCH_BYTES = 1 << 30  # of the maps of a batch, which a gradient keeps all
 
 
 def spatial_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
@@ -28,9 +30,8 @@ def spatial_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
 def target_layer(model: keras.Model, name: str | None = None) -> keras.layers.Layer:
     """The layer called `name`; None: the last rectifier whose map has at least 4x4 positions.
 
-    Grad-CAM is made for rectified maps, whose zero says that there is nothing: after a bare convolution it points
-    anywhere. Without one it is the last such map, or else the last of all, without padding, whose map is no longer in
-    line with the image.
+    Grad-CAM is made for rectified maps, whose zero says that there is nothing. Without one it is the last such map, or
+    else the last of all, without padding, whose map is no longer in line with the image.
 
     Raises:
         InputError: no such layer, or none with a map at all.
@@ -53,6 +54,12 @@ def is_rectifier(layer: keras.layers.Layer) -> bool:
     if isinstance(layer, keras.layers.Activation):
         return layer.activation in RECTIFIERS
     return isinstance(layer, (keras.layers.ReLU, FusedGelu))
+
+
+def images_at_once(model: keras.Model) -> int:
+    """How large a batch may be so that all of its maps fit into BATCH_BYTES; at least 1."""
+    values = sum(math.prod(layer.output.shape[1:]) for layer in spatial_layers(model).values())
+    return max(1, BATCH_BYTES // max(1, 4 * values))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from tfcifar.explain.activations import target_layer
+from tfcifar.explain.activations import images_at_once, target_layer
 from tfcifar.explain.gradcam import grad_cam, grad_cam_plus_plus
 from tfcifar.explain.saliency import guided_saliency, occlusion, smooth_grad
 
@@ -14,7 +14,7 @@ AT_PIXELS = {"smooth_grad": smooth_grad, "guided_saliency": guided_saliency, "oc
 
 
 def explain(
-    name: str, model: keras.Model, images: np.ndarray, classes: np.ndarray, layer: str | None = None, batch_size=100
+    name: str, model: keras.Model, images: np.ndarray, classes: np.ndarray, layer: str | None = None
 ) -> np.ndarray:
     """The maps of method `name`, one of METHODS.
 
@@ -28,6 +28,7 @@ def explain(
     """
     method: Callable = NEEDS_LAYER.get(name) or AT_PIXELS[name]
     options = {"layer": target_layer(model, layer)} if name in NEEDS_LAYER else {}
+    batch_size = images_at_once(model)
     starts = range(0, len(images), batch_size)
     parts = [slice(start, start + batch_size) for start in starts]
     return np.concatenate([method(model, images[part], classes[part], **options) for part in parts])

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcifar.explain.activations import is_rectifier, replaced_call
+from tfcifar.explain.activations import images_at_once, is_rectifier, replaced_call
 from tfcifar.explain.gradcam import normalized
 
 
@@ -52,9 +52,7 @@ def guided_saliency(model: keras.Model, images: np.ndarray, classes: np.ndarray)
     return normalized(np.maximum(gradients, 0).max(-1))
 
 
-def occlusion(
-    model: keras.Model, images: np.ndarray, classes: np.ndarray, patch: int | None = None, batch_size: int = 500
-) -> np.ndarray:
+def occlusion(model: keras.Model, images: np.ndarray, classes: np.ndarray, patch: int | None = None) -> np.ndarray:
     """How much of the class's probability a grey patch takes away, averaged over the patches that cover a pixel.
 
     Zeiler and Fergus 2014, "Visualizing and Understanding Convolutional Networks" (arXiv:1311.2901).
@@ -69,12 +67,12 @@ def occlusion(
     patch = patch or max(2, min(height, width) // 4)
     grey = images.mean((1, 2), keepdims=True)
     places = [(y, x) for y in _starts(height, patch) for x in _starts(width, patch)]
-    whole = probabilities(model, images, classes, batch_size)
+    whole = probabilities(model, images, classes)
     drops, counts = np.zeros(images.shape[:3], np.float32), np.zeros(images.shape[:3], np.float32)
     for y, x in places:
         occluded = images.astype(np.float32)
         occluded[:, y : y + patch, x : x + patch] = grey
-        drop = whole - probabilities(model, occluded, classes, batch_size)
+        drop = whole - probabilities(model, occluded, classes)
         drops[:, y : y + patch, x : x + patch] += drop[:, None, None]
         counts[:, y : y + patch, x : x + patch] += 1
     return normalized(np.maximum(drops / counts, 0))
@@ -94,8 +92,9 @@ def pixel_gradients(model: keras.Model, images: np.ndarray, classes: np.ndarray)
     return tape.gradient(chosen, pixels).numpy()
 
 
-def probabilities(model: keras.Model, images: np.ndarray, classes: np.ndarray, batch_size: int = 500) -> np.ndarray:
+def probabilities(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The softmax probability of each image's class, float32 [n]."""
+    batch_size = images_at_once(model)
     # Not `predict`: it builds a tf.data pipeline a call, and explanations ask about few images hundreds of times.
     starts = range(0, len(images), batch_size)
     logits = [model.predict_on_batch(images[start : start + batch_size].astype(np.float32)) for start in starts]
