@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tfcifar.environment import describe_environment
 from tfcifar.reporting.results import RESULTS, record_table
-from tfcifar.reporting.style import BLUE, GREY, ORANGE, new_figure
+from tfcifar.reporting.style import BLUE, GREY, ORANGE, log_scale, new_figure
 from tfcifar.run_dir import RunDir, read_json, write_csv, write_text
 
 NAME = "tuner"
@@ -106,8 +106,8 @@ def plot_slices(rows: list[dict], names: list[str], path: Path) -> None:
                 ax.scatter(places[:1], y[:1], s=70, marker="*", color=ORANGE, zorder=3)
             if choices:
                 ax.set_xticks(range(len(choices)), choices)
-            elif name.endswith(("learning_rate", "weight_decay")):
-                ax.set_xscale("log")
+            elif x and name.endswith(("learning_rate", "weight_decay")):
+                log_scale(ax, "x", x)
             ax.set_title(name, fontsize=9)
         for ax in axes[len(names) :]:
             ax.axis("off")

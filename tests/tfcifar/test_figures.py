@@ -8,7 +8,7 @@ from PIL import Image
 
 from tfcifar.evaluation.calibration import reliability_bins
 from tfcifar.evaluation.metrics import classification_metrics, softmax
-from tfcifar.reporting import figures
+from tfcifar.reporting import figures, style
 from tfcifar.reporting.style import new_figure
 
 
@@ -104,3 +104,18 @@ def test_a_figure_that_fails_leaves_the_one_before_it_whole(tmp_path, monkeypatc
         pass
     assert path.read_bytes() == b"the figure before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [((2e-4, 0.08), ["0.0001", "0.001", "0.01", "0.1"]), ((0.03, 0.36), ["0.03", "0.1", "0.3"])],
+)
+def test_logarithmic_axes_have_plain_numbers_and_not_too_many(tmp_path, values, expected):
+    with style.new_figure(tmp_path / "log.png", 3, 3) as figure:
+        ax = figure.subplots()
+        ax.scatter(values, (1, 2))
+        style.log_scale(ax, "x", values)
+        figure.draw_without_rendering()
+        labels = [label.get_text() for label in ax.get_xticklabels()]
+    assert set(expected) <= set(labels)
+    assert not any("$" in label for label in labels)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import seaborn as sns
 from matplotlib.colors import PowerNorm
-from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tfcifar.reporting.comparisons import plot_all_curves, plot_comparison
 from tfcifar.reporting.reliability import plot_reliability
-from tfcifar.reporting.style import AMBER, BLACK, BLUE, GREY, LIGHT_GREY, ORANGE, new_figure
+from tfcifar.reporting.style import AMBER, BLACK, BLUE, GREY, LIGHT_GREY, ORANGE, log_scale, new_figure
 
 __all__ = [
     "plot_all_curves",
@@ -62,10 +62,9 @@ def plot_curves(history: list[dict], path: str | Path) -> None:
         if validated:
             _mark_best(axes, max(validated, key=lambda row: row["val_accuracy"]))
         axes[1].yaxis.set_major_formatter(PercentFormatter(1))
-        if min(row["learning_rate"] for row in history) > 0:  # a cosine may end at exactly 0
-            axes[2].set_yscale("log")
-            axes[2].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            axes[2].yaxis.set_minor_formatter("")
+        rates = [row["learning_rate"] for row in history]
+        if min(rates) > 0:  # a cosine may end at exactly 0
+            log_scale(axes[2], "y", rates)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
 
 

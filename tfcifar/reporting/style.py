@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from tfcifar.run_dir import write_whole
 
@@ -57,3 +59,13 @@ def new_figure(path: str | Path, width: float, height: float) -> Iterator[Figure
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
         write_whole(Path(path), lambda temporary: figure.savefig(temporary, dpi=DPI))
+
+
+def log_scale(ax, axis: str, values) -> None:
+    """Make an axis ("x" or "y") logarithmic for `values` (above 0), with labels such as 0.03: powers need math text."""
+    set_scale, own = (ax.set_xscale, ax.xaxis) if axis == "x" else (ax.set_yscale, ax.yaxis)
+    set_scale("log")
+    decades = np.log10(max(values) / min(values))
+    own.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 1 else (1, 3) if decades < 2 else (1,), numticks=5))
+    own.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    own.set_minor_formatter(NullFormatter())
