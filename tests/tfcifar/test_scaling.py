@@ -50,6 +50,14 @@ def test_vector_scaling_of_two_classes_is_scikit_learns_logistic_regression(logi
     assert found.bias[1] - found.bias[0] == pytest.approx(expected.intercept_[0], rel=1e-4)
 
 
+def test_vector_scaling_does_not_depend_on_an_offset_or_a_spread_of_a_class(logits):
+    """Its bias and its scale take them out. A class that a model seldom names has logits far below the others'."""
+    few, labels = logits[:2000], draw(logits[:2000] * [0.5, 1, 1.5, 0.8])
+    shifted = few * [1, 1, 10, 1] + [0, -300, 0, 10]
+    moved, expected = fit_vector(shifted, labels).apply(shifted), fit_vector(few, labels).apply(few)
+    np.testing.assert_allclose(moved, expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("fit", [fit_temperature, fit_vector])
 def test_gradients_are_those_of_finite_differences(logits, monkeypatch, fit):
     seen = []

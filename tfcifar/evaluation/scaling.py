@@ -12,7 +12,7 @@ from tfcifar.evaluation.probabilities import Scaling, unscaled
 
 # Of what logits are multiplied by. Where a model makes no mistake on the images fitted to, the best factor is infinite.
 SMALLEST, LARGEST = 1e-2, 1e2
-LARGEST_BIAS = 50.0  # likewise: that of a class which never occurs would be minus infinity
+LARGEST_BIAS = 50.0  # at the class's mean logit; that of a class which never occurs would be minus infinity
 
 
 def no_scaling(logits: np.ndarray, labels: np.ndarray) -> Scaling:
@@ -46,16 +46,21 @@ def fit_vector(logits: np.ndarray, labels: np.ndarray) -> Scaling:
         logits, labels: as for `fit_temperature`. With few examples of a class its parameters follow the chance.
     """
     logits, k = logits.astype(np.float64), logits.shape[1]
+    # A class that is rarely right has logits far below 0: there its scale and its bias do nearly the same, and the
+    # minimizer creeps along between them. About the mean they are apart, and scales of logits of one spread are alike.
+    mean, spread = logits.mean(0), np.maximum(logits.std(0), 1e-6)
+    standard = (logits - mean) / spread
 
     def objective(parameters):
         scale, bias = parameters[:k], parameters[k:]
-        loss, gradient = cross_entropy(scale * logits + bias, labels)
-        return loss, np.concatenate([(gradient * logits).sum(0), gradient.sum(0)])
+        loss, gradient = cross_entropy(scale * standard + bias, labels)
+        return loss, np.concatenate([(gradient * standard).sum(0), gradient.sum(0)])
 
-    bounds = [(SMALLEST, LARGEST)] * k + [(-LARGEST_BIAS, LARGEST_BIAS)] * k
-    parameters = minimum(objective, np.concatenate([np.ones(k), np.zeros(k)]), bounds)
-    bias = parameters[k:]
-    return Scaling("vector", parameters[:k], bias - bias.mean())  # a common addend changes no probability
+    bounds = [(SMALLEST * each, LARGEST * each) for each in spread] + [(-LARGEST_BIAS, LARGEST_BIAS)] * k
+    parameters = minimum(objective, np.concatenate([spread, mean]), bounds)
+    scale = parameters[:k] / spread
+    bias = parameters[k:] - scale * mean
+    return Scaling("vector", scale, bias - bias.mean())  # a common addend changes no probability
 
 
 # The simplest first.
