@@ -3,9 +3,9 @@
 import pytest
 
 from export.benchmark_artifacts import name_apart
-from export.benchmark_figures import pareto
 from export.benchmark_findings import int8_against_float, median_interval, sentences
 from export.op_profile import rows
+from tfcifar.reporting.pareto import pareto
 
 
 def test_two_files_that_would_share_a_cell_are_named_by_their_paths():

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tfcifar.reporting.research.document import Document, Figure, Heading, Paragraph, Table
-from tfcifar.reporting.research.figures import pareto_front
 from tfcifar.reporting.research.pages import write_page
 from tfcifar.reporting.research.pdf import write_pdf
 from tfcifar.reporting.style import new_figure
@@ -62,7 +61,3 @@ def test_both_forms_hold_their_figures_and_the_pdf_is_the_same_each_time(tmp_pat
     assert "figure.png" not in page
     assert write_pdf(paper, tmp_path / "one.pdf") == write_pdf(paper, tmp_path / "two.pdf") > 1
     assert (tmp_path / "one.pdf").read_bytes() == (tmp_path / "two.pdf").read_bytes()
-
-
-def test_the_pareto_front_leaves_out_what_something_cheaper_equals():
-    assert pareto_front([(3, 0.9), (1, 0.5), (2, 0.5), (2, 0.4), (4, 0.8), (3, 0.95)]) == [(1, 0.5), (3, 0.95)]

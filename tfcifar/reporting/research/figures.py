@@ -4,6 +4,7 @@ from pathlib import Path
 
 from matplotlib.ticker import LogLocator, PercentFormatter, StrMethodFormatter
 
+from tfcifar.reporting.pareto import pareto
 from tfcifar.reporting.style import BLUE, GREY, new_figure
 
 
@@ -19,8 +20,8 @@ def plot_cost(rows: list[dict], path: Path) -> None:
         for ax, (key, scale, label) in zip(
             axes, (("macs", 1e6, "MACs of a prediction (millions)"), ("seconds", 60, "training (minutes)")), strict=True
         ):
-            front = pareto_front([(row[key] / scale, row["accuracy"]) for row in rows])
-            ax.plot(*zip(*front, strict=True), color=GREY, linewidth=1, zorder=1)
+            front = pareto([{"x": row[key] / scale, "y": row["accuracy"]} for row in rows], more=True)
+            ax.plot([each["x"] for each in front], [each["y"] for each in front], color=GREY, linewidth=1, zorder=1)
             for row in rows:
                 ax.plot(row[key] / scale, row["accuracy"], "o", color=BLUE, markersize=7, markeredgecolor="white")
                 ax.annotate(row["name"], (row[key] / scale, row["accuracy"]), xytext=(5, 4), fontsize=7.5,
@@ -32,12 +33,3 @@ def plot_cost(rows: list[dict], path: Path) -> None:
             ax.margins(x=0.18, y=0.08)
             ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
         axes[0].set_ylabel("test accuracy")
-
-
-def pareto_front(places: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Those of (cost, value) that no other equals or betters at the same cost or less, cheapest first."""
-    front: list[tuple[float, float]] = []
-    for cost, value in sorted(places, key=lambda place: (place[0], -place[1])):
-        if not front or value > front[-1][1]:
-            front.append((cost, value))
-    return front
