@@ -19,7 +19,7 @@ def make(**changes) -> Recipe:
 
 def presets_of(name: str) -> list[str]:
     module = recipes.importlib.import_module(f"tfcifar.recipes.{name}")
-    return [preset for preset in recipes.PRESETS if hasattr(module, preset)] or list(recipes.PRESETS)
+    return [preset for preset in recipes.PRESETS if preset != "demo" or hasattr(module, "demo")]
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -208,9 +208,15 @@ def test_a_missing_recipe_file_is_named(tmp_path):
         load_json(tmp_path / "nowhere.json")
 
 
-def test_a_preset_that_a_recipe_does_not_offer_is_refused_with_those_it_does():
-    with pytest.raises(InputError, match="--preset: level_1 has the presets cpu, gpu; received demo"):
-        recipes.load("level_1", "demo")
+def test_a_demo_of_what_has_not_been_made_small_is_refused():
+    with pytest.raises(InputError, match=r"--preset: fast_96 has cpu and gpu; demo have level_1, level_2"):
+        recipes.load("fast_96", "demo")
+
+
+@pytest.mark.parametrize("level", recipes.levels())
+@pytest.mark.parametrize("preset", recipes.PRESETS)
+def test_every_level_has_every_preset(level, preset):
+    assert recipes.load(f"level_{level}", preset).name == f"level_{level}-{preset}"
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest():

@@ -28,11 +28,6 @@ def get_recipe() -> Recipe:
     )
 
 
-def cpu(recipe: Recipe) -> Recipe:
-    """The recipe as it stands."""
-    return recipe
-
-
 def gpu(recipe: Recipe) -> Recipe:
     return recipe.replace(
         model=Model("resnet50", weights="imagenet", image_size=224, dropout=0.2),

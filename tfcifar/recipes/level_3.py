@@ -16,7 +16,7 @@ Validation accuracy 0.9592, test accuracy 0.9515 (95% interval 0.9471 to 0.9555,
 import dataclasses
 
 from tfcifar.models import MODELS
-from tfcifar.recipe import Model, MultiTask, Recipe
+from tfcifar.recipe import Data, Model, MultiTask, Recipe, SmallImages
 from tfcifar.recipes import fast_96, residual_cnn
 
 GROUPS = ("animal: bird cat deer dog frog horse", "vehicle: airplane automobile ship truck")
@@ -26,9 +26,16 @@ def get_recipe() -> Recipe:
     return fast_96.get_recipe().replace(name="level_3", tta="none")
 
 
-def cpu(recipe: Recipe) -> Recipe:
-    """The recipe as it stands."""
-    return recipe
+def demo(recipe: Recipe) -> Recipe:
+    """The fast network, narrow and in four epochs: two minutes on two CPU cores."""
+    return recipe.replace(
+        data=Data(fallback="synthetic"),
+        model=Model("fast_cnn", widths=(32, 64, 64)),
+        augment=dataclasses.replace(recipe.augment, cutmix_alpha=0.0),
+        small_images=SmallImages(),
+        epochs=4,
+        batch_size=500,
+    )
 
 
 def ablation() -> dict[str, Recipe]:

@@ -13,11 +13,6 @@ def get_recipe() -> Recipe:
     return fast_94.get_recipe().replace(name="policy_full", data=Data(), epochs=16, tta="none")
 
 
-def cpu(recipe: Recipe) -> Recipe:
-    """The recipe as it stands."""
-    return recipe
-
-
 def demo(recipe: Recipe) -> Recipe:
     """Two epochs of a tiny network on generated images."""
     return policy_proxy.demo(policy_proxy.get_recipe()).replace(name="policy_full", epochs=2)

@@ -23,11 +23,6 @@ def get_recipe() -> Recipe:
     )
 
 
-def cpu(recipe: Recipe) -> Recipe:
-    """The recipe as it stands."""
-    return recipe
-
-
 def demo(recipe: Recipe) -> Recipe:
     """An epoch of a tiny network on generated images."""
     return recipe.replace(

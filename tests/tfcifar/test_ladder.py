@@ -1,0 +1,98 @@
+"""How the ladder goes through its steps. Here they are tiny commands of Python's own."""
+
+import json
+
+import pytest
+
+from pipelines.errors import InputError
+from tests.integration.commands import run
+from tfcifar.ladder.climb import climb, time_left
+from tfcifar.ladder.journal import Journal
+from tfcifar.ladder.steps import Step, plan
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("good", "last"):
+        (tmp_path / f"{name}.json").write_text("[1, 2]")
+    return tmp_path
+
+
+def step(folder, file, name="check", level=4):
+    """A command that succeeds where `file` is valid JSON."""
+    return Step(level, name, ("json.tool", str(folder / file)), 1)
+
+
+def test_a_failed_step_ends_the_ladder_and_the_next_start_goes_on_there(folder, capsys):
+    steps = [step(folder, "good.json"), step(folder, "later.json"), step(folder, "last.json")]
+    with pytest.raises(InputError, match=r"level 4, check ended with exit code 2") as failure:
+        climb(steps, Journal(folder))
+    assert "later.json" in str(failure.value)  # what the command itself has said
+    (folder / "later.json").write_text("{}")
+    capsys.readouterr()
+    climb(steps, Journal(folder))
+    told = capsys.readouterr().out.splitlines()
+    assert "finished before" in told[0]
+    assert told[1].startswith(" 2/3 level 4, check: python -m json.tool")
+    assert [journal.is_finished(each) for journal in [Journal(folder)] for each in steps] == [True] * 3
+    assert (folder / "logs" / "01_level_4_check.log").read_text().split() == ["[", "1,", "2", "]"]
+
+
+def test_a_command_that_has_explained_itself_is_quoted_in_one_line(folder):
+    refused = Step(1, "train", ("tfcifar.train", "--level", "1", "--preset", "cpu", "--seed", "none"), 1)
+    with pytest.raises(InputError, match="invalid int value"):
+        climb([refused], Journal(folder))
+
+
+def test_what_is_left_is_estimated_by_what_the_finished_steps_took(folder):
+    steps = [step(folder, "good.json"), step(folder, "last.json"), Step(5, "check", ("json.tool",), 10)]
+    journal = Journal(folder)
+    assert time_left(steps, journal) == "about 12 min left"
+    journal.finish(steps[0], 30.0)  # half of what was expected
+    assert time_left(steps, journal) == "about 5.5 min left"
+
+
+def made_run(folder, name, images):
+    path = folder / name
+    path.mkdir()
+    data = {"class_names": ["a", "b"], "train": images, "validation": "v"}
+    (path / "environment.json").write_text(json.dumps({"data": data}))
+    (path / "test_openings.jsonl").write_text(json.dumps({"test": "t"}) + "\n")
+
+
+def test_a_level_that_was_trained_on_other_images_is_refused(folder):
+    steps = [step(folder, "good.json", "train", level) for level in (1, 2, 3)]
+    for name, images in (("level_1", "sha256:1"), ("level_2", "sha256:1"), ("level_3", "sha256:2")):
+        made_run(folder, name, images)
+    for each in steps[:2]:
+        Journal(folder).finish(each, 1.0)
+    with pytest.raises(InputError, match=r"level_3 has other train images"):
+        Journal(folder).finish(steps[2], 1.0)
+
+
+def test_starting_at_a_level_wants_the_levels_before_it(tmp_path):
+    stderr = run("tfcifar.ladder.__main__", "--preset", "demo", "--from", 4, "--output", tmp_path, expect=2).stderr
+    assert stderr.count("\n") == 1
+    assert "expected the levels before to be finished" in stderr
+    assert "level 1 is not (train)" in stderr
+
+
+def test_steps_done_again_are_those_of_the_level_and_after(folder):
+    steps = [Step(level, "check", ("json.tool", str(level)), 1) for level in (1, 2, 3)]
+    journal = Journal(folder)
+    for each in steps:
+        journal.finish(each, 1.0)
+    journal.forget(steps[1:])
+    assert [Journal(folder).is_finished(each) for each in steps] == [True, False, False]
+
+
+@pytest.mark.parametrize("preset", ["demo", "cpu", "gpu"])
+def test_every_level_uses_what_the_levels_before_it_made_on_the_same_data(preset, tmp_path):
+    steps = plan(preset, tmp_path, ["--dataset", "mine"])
+    commands = [each.command for each in steps]
+    assert len(set(commands)) == len(commands)  # by which the journal knows them
+    assert [each.level for each in steps] == sorted(each.level for each in steps)
+    trained = [each for each in steps if each.name == "train"]
+    assert [each.level for each in trained] == [1, 2, 3, 5]
+    assert all("--dataset mine" in each.command and "--resume" in each.command for each in trained)
+    assert f"--teacher {tmp_path}/ensemble" in trained[-1].command

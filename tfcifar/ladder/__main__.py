@@ -1,0 +1,69 @@
+"""All five levels, one after the other, on one split; then a report on what each of them is worth and costs.
+
+Every step is a command of its own, printed as it starts. Interrupted, the same command goes on where it was.
+"""
+
+import argparse
+from pathlib import Path
+
+from pipelines.errors import InputError
+from tfcifar.cli import make_parser, run
+from tfcifar.ladder.steps import TITLES
+from tfcifar.recipes import PRESETS
+from tfcifar.run_lock import locked
+
+EPILOG = """examples:
+  python -m tfcifar.ladder --preset demo                      # a quarter of an hour on two CPU cores
+  python -m tfcifar.ladder --preset cpu                       # about nine hours on two CPU cores
+  python -m tfcifar.ladder --preset demo --dataset my_images  # own images: my_images/train/CLASS/*.png
+  python -m tfcifar.ladder --preset cpu --from 4              # levels 4 and 5 again, on what 1 to 3 have made
+
+Everything is in runs/ladder-PRESET/: level_1, level_2, level_3, ensemble, level_5, logs, report.html."""
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = make_parser("tfcifar.ladder", __doc__, EPILOG)
+    parser.add_argument("--preset", choices=PRESETS, default="cpu", help="how large (default %(default)s)")
+    parser.add_argument("--from", dest="first", type=int, choices=TITLES, metavar="LEVEL",
+                        help="do the steps of this level and those after it again")  # fmt: skip
+    parser.add_argument("--dataset", metavar="NAME|PATH", help="as for tfcifar.train (default: cifar10)")
+    parser.add_argument("--data-dir", metavar="FOLDER", help="where TFDS looks; default TFDS_DATA_DIR")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/ladder-PRESET")
+    parser.add_argument("--record", action="store_true", help="put the report on record in results/")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    from tfcifar.ladder.climb import climb
+    from tfcifar.ladder.journal import Journal
+    from tfcifar.ladder.steps import plan
+
+    folder = args.output or Path("runs") / f"ladder-{args.preset}"
+    chosen = {"--dataset": args.dataset, "--data-dir": args.data_dir}
+    data = [each for option, value in chosen.items() if value for each in (option, value)]
+    steps = plan(args.preset, folder, data)
+    with locked(folder):
+        journal = Journal(folder)
+        if args.first:
+            missing = [step for step in steps if step.level < args.first and not journal.is_finished(step)]
+            if missing:
+                raise InputError(
+                    f"--from {args.first}: expected the levels before to be finished in {folder}, but level "
+                    f"{missing[0].level} is not ({missing[0].name}); the ladder without --from goes on there."
+                )
+            journal.forget([step for step in steps if step.level >= args.first])
+        print(f"ladder: {len(steps)} steps -> {folder}", flush=True)
+        climb(steps, journal)
+        from tfcifar.environment import current_command
+        from tfcifar.reporting.ladder_report import record_ladder, write_ladder
+        from tfcifar.reporting.results import command_without_run
+
+        print(write_ladder(folder, {f"{step.level} {step.name}": step.command for step in steps}))
+        print(f"report: {folder / 'report.html'}, report.md, report.json")
+        if args.record:
+            record_ladder(folder, command_without_run(current_command()).replace(" --record", ""))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,112 @@
+"""Run the steps of a ladder one after the other, each in a process of its own, and show how far it is."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.errors import InputError
+from tfcifar.ladder.journal import Journal
+from tfcifar.ladder.steps import Step
+from tfcifar.reporting.tables import duration
+
+LINES_OF_A_FAILURE = 15
+
+
+def climb(steps: list[Step], journal: Journal) -> None:
+    """Run those of `steps` that are not finished, with their output in FOLDER/logs/.
+
+    Raises:
+        InputError: a step has failed, or has used other images than those before it.
+    """
+    logs = journal.folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    for number, step in enumerate(steps, 1):
+        head = f"{number:2}/{len(steps)} level {step.level}, {step.name}:"
+        if journal.is_finished(step):
+            print(f"{head} finished before, in {duration(journal.seconds[step.command])}", flush=True)
+            continue
+        print(f"{head} {step.command}", flush=True)
+        log = logs / f"{number:02}_level_{step.level}_{step.name.replace(' ', '_')}.log"
+        started = time.monotonic()
+        code = _run(step, log, lambda begun=started: f"{_elapsed(begun)}, {time_left(steps, journal, begun)}")
+        if code:
+            raise InputError(_failure(step, log, code))
+        journal.finish(step, time.monotonic() - started)
+        print(f"      {_elapsed(started)}, {time_left(steps, journal)}", flush=True)
+
+
+def time_left(steps: list[Step], journal: Journal, begun: float | None = None) -> str:
+    """In words; by what the finished steps took, compared with what was expected of them.
+
+    begun: when the current step did, of `time.monotonic`.
+    """
+    finished = [step for step in steps if journal.is_finished(step)]
+    left = 60 * sum(step.minutes for step in steps if not journal.is_finished(step))
+    expected = 60 * sum(step.minutes for step in finished)
+    if expected:
+        left *= sum(journal.seconds[step.command] for step in finished) / expected
+    if begun is not None:
+        left -= time.monotonic() - begun
+    return f"about {duration(max(left, 0))} left"
+
+
+def _elapsed(begun: float) -> str:
+    return duration(time.monotonic() - begun)
+
+
+def _run(step: Step, log: Path, overview: Callable[[], str]) -> int:
+    """The exit code of `step`; on a terminal, one line tells where it is until it ends."""
+    live = sys.stdout.isatty()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *step.arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        while process.poll() is None:
+            if live:
+                _rewrite_line(f"      {overview()} | {_last_line(log)}")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.5)
+    finally:  # no step outlives the ladder: it would keep its folder from the next one
+        signal.signal(signal.SIGTERM, previous)
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+        if live:
+            _rewrite_line("")
+    return process.returncode
+
+
+def _rewrite_line(text: str) -> None:
+    """Put `text`, cut to the terminal's width, in place of the line that the cursor is on."""
+    print(f"\r\x1b[2K{text[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
+
+
+def _last_line(log: Path) -> str:
+    """What a command wrote last, with or without a line end: progress bars end with a carriage return."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 2000))
+        written = [line.strip() for line in re.split(r"[\r\n]+", file.read().decode(errors="replace"))]
+    return next((line for line in reversed(written) if line), "")
+
+
+def _failure(step: Step, log: Path, code: int) -> str:
+    """One line where the command itself has said what is wrong in one, else also the end of what it wrote."""
+    failed = f"ladder: level {step.level}, {step.name} ended with exit code {code}"
+    again = f"all of it is in {log}. The same ladder again goes on from there."
+    last = _last_line(log)
+    if last.startswith("error: "):
+        return f"{failed}: {last.removeprefix('error: ')} ({again})"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LINES_OF_A_FAILURE:]
+    return "\n".join([f"{failed}; {again} Its last lines:", *lines])

@@ -1,0 +1,90 @@
+"""What the ladder consists of: the commands of the five levels, each of which goes on where it was interrupted."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+TITLES = {
+    1: "transfer baseline",
+    2: "augmentation, regularization",
+    3: "own architecture",
+    4: "ensemble, calibrated",
+    5: "student, INT8",
+}
+# Level 3 trains on the validation images too when it is trained alone; an ensemble needs members that hold them out.
+HELD_OUT = ("--set", "data.train_on_validation=false", "--set", "epochs=60", "--set", "small_images.epochs=20")
+# How many test images, drawn at random, each corruption is tried on, at which severities.
+CORRUPTED = {"demo": ("--limit", "100", "--severities", "1", "3", "5"), "cpu": ("--limit", "500"), "gpu": ()}
+
+MEASURED = {"demo": ("--rounds", "3"), "cpu": (), "gpu": ()}
+EXPLAINED = {"demo": ("--shown", "5", "--scored", "30"), "cpu": (), "gpu": ()}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of the ladder.
+
+    arguments: of `python -m`, the module first.
+    minutes: what it takes on two CPU cores, by preset; its share of the whole elsewhere.
+    """
+
+    level: int
+    name: str
+    arguments: tuple[str, ...]
+    minutes: float
+
+    @property
+    def command(self) -> str:
+        return shlex.join(["python", "-m", *self.arguments])
+
+
+def place_of(folder: Path, level: int) -> Path:
+    """Where the ladder in `folder` has the run of a level that trains; the ensemble of level 4."""
+    return folder / ("ensemble" if level == 4 else f"level_{level}")
+
+
+def plan(preset: str, folder: Path, data: list[str]) -> list[Step]:
+    """All steps, in their order.
+
+    Args:
+        preset: of the recipes, "demo", "cpu" or "gpu".
+        folder: for everything that the steps make.
+        data: options of `tfcifar.train` that name the data set; none: the recipes' own.
+    """
+    runs = {level: str(place_of(folder, level)) for level in TITLES}
+    members = [runs[1], runs[2], runs[3]]
+    deployed = [f"{runs[level]}/export/level_{level}.float32.tflite" for level in (1, 2, 3)]
+    of_student = ("float32.tflite", "int8.tflite", "float32.onnx", "int8.onnx")
+    deployed += [f"{runs[5]}/export/level_5.{kind}" for kind in of_student]
+
+    def train(level: int, *more: str) -> tuple[str, ...]:
+        chosen = ("--level", str(level), "--preset", preset, *data, *more)
+        return ("tfcifar.train", *chosen, "--run-dir", runs[level], "--resume")
+
+    def robustness(*tried: str) -> tuple[str, ...]:
+        return ("tfcifar.robustness", *tried, *CORRUPTED[preset], "--output", f"{folder}/robustness")
+
+    def export(level: int) -> tuple[str, ...]:
+        return ("export.compress", runs[level], "--formats", "tflite_float32", "--no-benchmark")
+
+    # Level, name, minutes on two cores with the demo and the cpu preset, arguments.
+    steps = [
+        (1, "train", 1, 66, train(1)),
+        (2, "train", 2, 132, train(2)),
+        (3, "train", 2, 194, train(3, *(() if preset == "demo" else HELD_OUT))),
+        (3, "explain", 0.3, 5, ("tfcifar.explain", runs[3], *EXPLAINED[preset])),
+        (4, "ensemble", 0.2, 0.2, ("tfcifar.ensemble", *members, "--output", runs[4])),
+        (4, "calibrate", 0.2, 0.2, ("tfcifar.calibrate", *members, runs[4])),
+        (4, "robustness", 1, 20, robustness(*members)),
+        (4, "uncertainty", 0.5, 20, ("tfcifar.uncertainty", runs[2], "--output", f"{folder}/uncertainty")),
+        (4, "paper", 0.3, 0.3, ("tfcifar.report", "--level", "4", *members, runs[4], "--output", f"{folder}/paper")),
+        (5, "train", 2, 90, train(5, "--teacher", runs[4])),
+        (5, "calibrate", 0.1, 0.1, ("tfcifar.calibrate", runs[5])),
+        (5, "robustness", 0.5, 3, robustness(*members, runs[5])),
+        (5, "compress", 1, 3, ("export.compress", runs[5], "--no-benchmark")),
+        *((5, f"export level {level}", 0.3, 4, export(level)) for level in (1, 2, 3)),
+        (5, "benchmark", 1, 2, ("export.benchmark", *deployed, *MEASURED[preset], "--output", f"{folder}/benchmark")),
+    ]
+    return [
+        Step(level, name, arguments, demo if preset == "demo" else cpu) for level, name, demo, cpu, arguments in steps
+    ]
