@@ -11,7 +11,6 @@ import tensorflow as tf
 from export.channel_graph import trace_channels
 from export.channel_pruning import prune_channels
 from export.pruning_config import PATTERNS, Pruning, fine_tuning_recipe
-from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.evaluation.openings import model_digest
@@ -146,7 +145,7 @@ def describe_size(model: keras.Model, recipe: Recipe, splits: Splits) -> dict:
     content = b"".join(weight.tobytes() for weight in weights)
     accuracy = None
     if not recipe.data.train_on_validation:
-        logits = predict_logits(model, splits.validation.images, "none", EVAL_BATCH_SIZE)
+        logits = predict_logits(model, splits.validation.images, "none")
         accuracy = float((logits.argmax(-1) == splits.validation.labels).mean())
     return {
         "parameters": model.count_params(),

@@ -8,7 +8,6 @@ from tqdm import tqdm
 from export.card import describe_artifact, write_card
 from export.parity import agreement
 from export.runtimes import open_artifact
-from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.sources import Examples
 from pipelines.splits import Splits
 from tfcifar.evaluation.acceptance import fit_acceptance
@@ -52,7 +51,7 @@ def verify(
         examples["validation"] = splits.validation
     if on_test:
         examples["test"], _ = open_test_on_record(run_dir, splits.source, model_digest(run_dir), "none", "export")
-    expected = {split: predict_logits(model, each.images, "none", EVAL_BATCH_SIZE) for split, each in examples.items()}
+    expected = {split: predict_logits(model, each.images, "none") for split, each in examples.items()}
     cards, broken = [], []
     for form, path in tqdm(paths.items(), desc="verify", unit="file"):
         runtime = open_artifact(path)

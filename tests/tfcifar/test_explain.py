@@ -6,13 +6,14 @@ import pytest
 from keras import layers
 
 from pipelines.errors import InputError
-from tfcifar.explain import METHODS, activations
-from tfcifar.explain.activations import spatial_layers, target_layer
+from tfcifar.explain import METHODS
+from tfcifar.explain.activations import target_layer
 from tfcifar.explain.gradcam import grad_cam, grad_cam_plus_plus
 from tfcifar.explain.methods import explain
 from tfcifar.explain.saliency import guided_saliency, occlusion, pixel_gradients, smooth_grad
 from tfcifar.explain.scores import deletion_insertion, rank_correlation, with_random_weights
-from tfcifar.models import build_model
+from tfcifar.models import build_model, feature_maps
+from tfcifar.models.feature_maps import spatial_layers
 from tfcifar.recipe import Model
 
 CLASSES = np.array([1, 2])
@@ -159,12 +160,19 @@ def test_large_maps_make_small_batches_with_the_same_result(monkeypatch):
     model = model_of_pooled_maps()
     maps_of_an_image = 2 * 8 * 8 * 6 * 4  # two layers of float32
     whole = {name: explain(name, model, images(count=5), np.arange(5) % 4) for name in METHODS}
-    monkeypatch.setattr(activations, "BATCH_BYTES", 2 * maps_of_an_image)
-    assert activations.images_at_once(model) == 2
+    monkeypatch.setattr(feature_maps, "MOST_BYTES", 2 * maps_of_an_image)
+    assert feature_maps.images_to_differentiate(model) == 2
     for name in set(METHODS) - {"smooth_grad"}:  # whose noise is drawn for each batch
         np.testing.assert_allclose(explain(name, model, images(count=5), np.arange(5) % 4), whole[name], atol=1e-5)
-    monkeypatch.setattr(activations, "BATCH_BYTES", 1)
-    assert activations.images_at_once(model) == 1
+    monkeypatch.setattr(feature_maps, "MOST_BYTES", 1)
+    assert feature_maps.images_to_differentiate(model) == feature_maps.images_to_predict(model) == 1
+
+
+def test_hundreds_of_small_images_are_predicted_at_once_and_fewer_large_ones():
+    assert feature_maps.images_to_predict(model_of_pooled_maps()) == 500
+    large = build_model(Model("mobilenet_v2", image_size=224), (32, 32, 3), 10, (0.5,) * 3, (0.25,) * 3)
+    largest = 4 * 113 * 113 * 96  # bytes of the map after the first expansion, padded
+    assert feature_maps.images_to_predict(large) == 2**30 // (4 * largest)
 
 
 def test_an_unknown_layer_is_named_with_the_nearest():

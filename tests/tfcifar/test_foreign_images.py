@@ -83,7 +83,7 @@ def test_features_are_what_the_logits_layer_is_given(name):
     model = build_model(config, (32, 32, 3), 3, (0.5,) * 3, (0.25,) * 3)
     images = generated_images("uniform_noise", 5, 32, 32)
     for each in (model, classifier_of(with_group_head(model, 2))):
-        found, logits = features_and_logits(with_features(each), images, 2, "")
+        found, logits = features_and_logits(with_features(each), images, "")
         np.testing.assert_allclose(logits, model.predict(images, verbose=0), atol=1e-5)
         np.testing.assert_allclose(model.get_layer("logits")(found), logits, atol=1e-5)
 

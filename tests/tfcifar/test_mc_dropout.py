@@ -49,7 +49,7 @@ def test_samples_have_the_mean_and_the_variance_of_bernoulli_masks():
     weights = np.array([[0.01, 0], [0.02, 0], [-0.005, 0]])
     dense.set_weights([weights])
     pixels = np.array([[[[90, 60, 200]]]], np.uint8)
-    sampled = sample_probabilities(active(model), np.repeat(pixels, 100, 0), 40, 100, "")
+    sampled = sample_probabilities(active(model), np.repeat(pixels, 100, 0), 40, "", 100)
     logit = np.log(sampled[..., 0] / sampled[..., 1])
     terms = weights[:, 0] * pixels.ravel()
     assert logit.mean() == pytest.approx(terms.sum(), abs=4 * float(logit.std()) / 4000**0.5)
@@ -61,7 +61,7 @@ def test_batch_norm_does_inference_while_dropout_is_on(nested):
     """With a rate at which nothing is dropped, the samples are the plain prediction."""
     model = normalizing(1e-9, nested)
     before = [value.copy() for value in model.get_weights()]
-    sampled = sample_probabilities(active(model), images(), 2, 4, "")
+    sampled = sample_probabilities(active(model), images(), 2, "", 4)
     plain = keras.ops.softmax(model.predict(images(), verbose=0))
     np.testing.assert_allclose(sampled, [plain, plain], atol=1e-6)
     for old, new in zip(before, model.get_weights(), strict=True):
@@ -71,7 +71,7 @@ def test_batch_norm_does_inference_while_dropout_is_on(nested):
 @pytest.mark.parametrize("nested", [False, True])
 def test_samples_differ_and_a_seed_repeats_them(nested):
     model = normalizing(0.5, nested)
-    first, again, other = (sample_probabilities(active(model, seed=seed), images(), 3, 2, "") for seed in (0, 0, 1))
+    first, again, other = (sample_probabilities(active(model, seed=seed), images(), 3, "", 2) for seed in (0, 0, 1))
     assert (np.ptp(first, axis=0) > 0).any(axis=-1).all()
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -87,7 +87,7 @@ def test_each_kind_of_model_can_be_sampled_and_stays_as_it_was(name):
     # An untrained backbone gives logits of 1e-11, whose probabilities are all the same.
     head.set_weights([each / model(images(32)).numpy().std() for each in head.get_weights()])
     before = model.predict(images(32), verbose=0)
-    sampled = sample_probabilities(active(model), images(32), 3, 4, "")
+    sampled = sample_probabilities(active(model), images(32), 3, "", 4)
     assert sampled.shape == (3, 4, 3)
     assert (np.ptp(sampled, axis=0) > 0).all()
     np.testing.assert_array_equal(model.predict(images(32), verbose=0), before)
@@ -109,7 +109,7 @@ def test_dropout_in_one_of_two_branches_is_not_cut_off():
     model = keras.Model(inputs, layers.Dense(3, name="logits")(x))
     sampler = active(model)
     assert cut_before_dropout(sampler)[0] is None
-    assert np.ptp(sample_probabilities(sampler, images(), 3, 4, ""), axis=0).max() > 0
+    assert np.ptp(sample_probabilities(sampler, images(), 3, "", 4), axis=0).max() > 0
 
 
 def test_dropout_inside_a_nested_model_is_found_with_its_path():

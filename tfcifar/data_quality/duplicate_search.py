@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.sources import Examples
 from pipelines.splits import training_pool
 from tfcifar.arrays import read_cache, write_arrays
@@ -74,5 +73,5 @@ def search_duplicates(run_dir: RunDir, output: Path, threshold: float, shown: in
 
 
 def _described(model, examples: Examples, what: str) -> Described:
-    features, _ = features_and_logits(model, examples.images, EVAL_BATCH_SIZE, f"features of {what}")
+    features, _ = features_and_logits(model, examples.images, f"features of {what}")
     return describe(examples.images, features)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.folds import fold_of
 from pipelines.sources import Examples
 from pipelines.splits import Splits, training_pool
@@ -76,7 +75,7 @@ def held_out_logits(run_dir: RunDir, splits: Splits, views: str) -> np.ndarray:
     check_same_data(run_dir, splits)
     kept = read_cache(run_dir.held_out)
     if kept is None:
-        logits = predict_logits(load_model(run_dir.model), splits.held_out.images, views, EVAL_BATCH_SIZE)
+        logits = predict_logits(load_model(run_dir.model), splits.held_out.images, views)
         kept = {"logits": logits}
         write_arrays(run_dir.held_out, kept)
     return kept["logits"]

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 
-from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import unknown
 from pipelines.splits import Splits
 from tfcifar.arrays import read_cache, write_arrays
@@ -135,10 +134,7 @@ def _open_test_and_predict(
         examples["validation"] = splits.validation
 
     def logits(suffix: str, view: str) -> dict:
-        return {
-            f"{split}_logits{suffix}": predict_logits(model, each.images, view, EVAL_BATCH_SIZE)
-            for split, each in examples.items()
-        }
+        return {f"{split}_logits{suffix}": predict_logits(model, each.images, view) for split, each in examples.items()}
 
     predictions = dict(recorded)
     if not recorded:
@@ -146,7 +142,7 @@ def _open_test_and_predict(
         predictions = {"model": np.array(digest), **labels, **logits("", "none")}
         if has_groups(heads):
             group_head = keras.Model(heads.input, heads.output[GROUPS])
-            predictions["test_group_logits"] = predict_logits(group_head, test.images, "none", EVAL_BATCH_SIZE)
+            predictions["test_group_logits"] = predict_logits(group_head, test.images, "none")
         _plot_mistakes(run_dir, predictions, test.images, splits.class_names)
     if views != "none":
         predictions |= {"tta": np.array(views), **logits("_tta", views)}

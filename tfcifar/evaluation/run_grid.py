@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.arrays import read_cache, write_arrays
@@ -79,7 +78,7 @@ def validation_correct(run_dir: RunDir, splits: Splits) -> np.ndarray:
     check_same_data(run_dir, splits)
     kept = read_cache(run_dir.validation)
     if kept is None:
-        logits = predict_logits(load_model(run_dir.model), splits.validation.images, "none", EVAL_BATCH_SIZE)
+        logits = predict_logits(load_model(run_dir.model), splits.validation.images, "none")
         kept = {"logits": logits}
         write_arrays(run_dir.validation, kept)
     return kept["logits"].argmax(-1) == splits.validation.labels

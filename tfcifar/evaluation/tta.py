@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.datasets import make_image_dataset
+from tfcifar.models.feature_maps import images_to_predict
 
 AUTOTUNE = tf.data.AUTOTUNE
 
@@ -77,19 +78,19 @@ VIEWS = {
 }
 
 
-def predict_logits(model: keras.Model, images: np.ndarray, view: str, batch_size: int) -> np.ndarray:
+def predict_logits(model: keras.Model, images: np.ndarray, view: str, batch_size: int | None = None) -> np.ndarray:
     """Logits of `model`, averaged over the views that `view` names.
 
     Args:
         model: images [n, h, w, c] with values 0..255 -> logits [n, k].
         images: uint8 [n, h, w, c], n >= 1; h and w at least 2 for translations.
         view: a key of VIEWS; "none" is the plain prediction.
-        batch_size: images in a step; nothing but speed and memory depends on it.
+        batch_size: images in a step; None: as `images_to_predict` has it. Only speed and memory depend on it.
 
     Returns:
         float32 [n, k].
     """
-    ds = make_image_dataset(images, batch_size)
+    ds = make_image_dataset(images, batch_size or images_to_predict(model))
     # View by view through the one compiled predict function, each made batch by batch: many copies of a data set
     # of larger images would not fit into memory.
     logits = [

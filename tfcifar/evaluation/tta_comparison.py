@@ -4,11 +4,11 @@ import time
 
 from tqdm import tqdm
 
-from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import InputError
 from tfcifar.evaluation.metrics import classification_metrics
 from tfcifar.evaluation.statistics import comparison_columns
 from tfcifar.evaluation.tta import VIEWS, predict_logits
+from tfcifar.models.feature_maps import images_to_predict
 from tfcifar.models.saved import load_model
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, write_csv
@@ -36,11 +36,12 @@ def compare_views(run_dir: RunDir) -> list[dict]:
         )
     model, images, labels = load_model(run_dir.model), splits.validation.images, splits.validation.labels
     # What is traced and allocated at the first call is no view's cost; a last, smaller batch is traced once more.
-    predict_logits(model, images[-(EVAL_BATCH_SIZE + len(images) % EVAL_BATCH_SIZE) :], "none", EVAL_BATCH_SIZE)
+    batch_size = images_to_predict(model)
+    predict_logits(model, images[-(batch_size + len(images) % batch_size) :], "none")
     rows, plain = [], None
     for views in tqdm(VIEWS, desc=f"views of {run_dir.name}", unit="choice"):
         started = time.perf_counter()
-        logits = predict_logits(model, images, views, EVAL_BATCH_SIZE)
+        logits = predict_logits(model, images, views)
         seconds = time.perf_counter() - started
         found, right = classification_metrics(logits, labels, splits.class_names), logits.argmax(-1) == labels
         low, high = found["accuracy_ci95"]

@@ -1,6 +1,5 @@
 """A layer's output and the gradient to it, wherever in a model the layer sits."""
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,21 +9,10 @@ import tensorflow as tf
 
 from pipelines.errors import InputError, unknown
 from tfcifar.models.activations import FusedGelu
+from tfcifar.models.feature_maps import spatial_layers
 
 RECTIFIERS = tuple(getattr(keras.activations, name) for name in ("relu", "relu6", "gelu", "silu", "hard_silu"))
 SMALLEST_MAP = 4  # pixels; a map of fewer positions says little about where
-BATCH_BYTES = 1 << 30  # of the maps of a batch, which a gradient keeps all
-
-
-def spatial_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """All layers with an output [n, h, w, c], in the order of their calls; those of nested models as "model/layer"."""
-    found = {}
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            found |= {f"{layer.name}/{name}": inner for name, inner in spatial_layers(layer).items()}
-        elif not isinstance(layer, keras.layers.InputLayer) and len(getattr(layer.output, "shape", ())) == 4:
-            found[layer.name] = layer
-    return found
 
 
 def target_layer(model: keras.Model, name: str | None = None) -> keras.layers.Layer:
@@ -54,12 +42,6 @@ def is_rectifier(layer: keras.layers.Layer) -> bool:
     if isinstance(layer, keras.layers.Activation):
         return layer.activation in RECTIFIERS
     return isinstance(layer, (keras.layers.ReLU, FusedGelu))
-
-
-def images_at_once(model: keras.Model) -> int:
-    """How large a batch may be so that all of its maps fit into BATCH_BYTES; at least 1."""
-    values = sum(math.prod(layer.output.shape[1:]) for layer in spatial_layers(model).values())
-    return max(1, BATCH_BYTES // max(1, 4 * values))
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import numpy as np
 from tqdm import tqdm
 
-from pipelines.datasets import EVAL_BATCH_SIZE
 from tfcifar.evaluation.metrics import softmax
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.explain.methods import explain
@@ -43,7 +42,7 @@ def explain_run(run_dir: RunDir, methods: list[str], layer: str | None, shown: i
     if data.train_on_validation:
         print(f"NOTE: {run_dir.name} was trained on the validation images too, which are shown and scored here.")
     images, labels = splits.validation.images, splits.validation.labels
-    probabilities = softmax(predict_logits(model, images, "none", EVAL_BATCH_SIZE))
+    probabilities = softmax(predict_logits(model, images, "none"))
     predicted, confidence = probabilities.argmax(-1), probabilities.max(-1)
 
     for name, chosen in (("right", predicted == labels), ("wrong", predicted != labels)):

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from tfcifar.explain.activations import images_at_once, target_layer
+from tfcifar.explain.activations import target_layer
 from tfcifar.explain.gradcam import grad_cam, grad_cam_plus_plus
 from tfcifar.explain.saliency import guided_saliency, occlusion, smooth_grad
+from tfcifar.models.feature_maps import images_to_differentiate
 
 NEEDS_LAYER = {"grad_cam": grad_cam, "grad_cam++": grad_cam_plus_plus}
 AT_PIXELS = {"smooth_grad": smooth_grad, "guided_saliency": guided_saliency, "occlusion": occlusion}
@@ -28,7 +29,7 @@ def explain(
     """
     method: Callable = NEEDS_LAYER.get(name) or AT_PIXELS[name]
     options = {"layer": target_layer(model, layer)} if name in NEEDS_LAYER else {}
-    batch_size = images_at_once(model)
+    batch_size = images_to_differentiate(model)
     starts = range(0, len(images), batch_size)
     parts = [slice(start, start + batch_size) for start in starts]
     return np.concatenate([method(model, images[part], classes[part], **options) for part in parts])

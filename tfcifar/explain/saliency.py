@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfcifar.explain.activations import images_at_once, is_rectifier, replaced_call
+from tfcifar.explain.activations import is_rectifier, replaced_call
 from tfcifar.explain.gradcam import normalized
+from tfcifar.models.feature_maps import images_to_differentiate
 
 
 def smooth_grad(
@@ -94,7 +95,7 @@ def pixel_gradients(model: keras.Model, images: np.ndarray, classes: np.ndarray)
 
 def probabilities(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """The softmax probability of each image's class, float32 [n]."""
-    batch_size = images_at_once(model)
+    batch_size = images_to_differentiate(model)
     # Not `predict`: it builds a tf.data pipeline a call, and explanations ask about few images hundreds of times.
     starts = range(0, len(images), batch_size)
     logits = [model.predict_on_batch(images[start : start + batch_size].astype(np.float32)) for start in starts]

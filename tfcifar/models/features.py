@@ -7,6 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pipelines.errors import InputError
+from tfcifar.models.feature_maps import images_to_predict
 from tfcifar.models.multi_task import CLASSES
 
 
@@ -22,9 +23,7 @@ def with_features(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, [model.get_layer(CLASSES).input, model.output])
 
 
-def features_and_logits(
-    model: keras.Model, images: np.ndarray, batch_size: int, description: str
-) -> tuple[np.ndarray, np.ndarray]:
+def features_and_logits(model: keras.Model, images: np.ndarray, description: str) -> tuple[np.ndarray, np.ndarray]:
     """Compute both outputs of a model of `with_features`.
 
     Args:
@@ -34,9 +33,8 @@ def features_and_logits(
     Returns:
         float32 [n, d] and float32 [n, k].
     """
-    features, logits = zip(
-        *(model.predict_on_batch(batch) for batch in batches(images, batch_size, description)), strict=True
-    )
+    parts = batches(images, images_to_predict(model), description)
+    features, logits = zip(*(model.predict_on_batch(batch) for batch in parts), strict=True)
     return np.concatenate(features).astype(np.float32), np.concatenate(logits).astype(np.float32)
 
 

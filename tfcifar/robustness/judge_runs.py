@@ -4,7 +4,6 @@ import numpy as np
 from tqdm import tqdm
 
 from pipelines.corruptions import corrupt
-from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import InputError
 from pipelines.sources import Examples
 from tfcifar.environment import record_command
@@ -72,7 +71,7 @@ def judge_runs(
                 if name != CLEAN:
                     images = corrupt(images, name, severity, SEED, ids)
                 for each in lacking:
-                    each.add(name, severity, predict_logits(models[each], images, "none", EVAL_BATCH_SIZE))
+                    each.add(name, severity, predict_logits(models[each], images, "none"))
             added |= set(lacking)
         for each in added:
             each.save()

@@ -12,7 +12,6 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.environment import describe_environment
@@ -62,7 +61,7 @@ class Kitchen:
         if not self.validates:
             return None
         validation = self.splits.validation
-        logits = predict_logits(classifier_of(self.model), validation.images, "none", EVAL_BATCH_SIZE)
+        logits = predict_logits(classifier_of(self.model), validation.images, "none")
         return logits.argmax(-1) == validation.labels
 
 

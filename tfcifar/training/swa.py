@@ -4,7 +4,6 @@ import time
 
 import keras
 
-from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.splits import Splits
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.multi_task import classifier_of
@@ -34,7 +33,7 @@ def save_epoch_average(
         recompute_statistics(model, splits.train.images)
         write_whole(run_dir.model, lambda path: model.save(path))
         if not recipe.data.train_on_validation:
-            logits = predict_logits(classifier_of(model), splits.validation.images, "none", EVAL_BATCH_SIZE)
+            logits = predict_logits(classifier_of(model), splits.validation.images, "none")
             accuracy = float((logits.argmax(-1) == splits.validation.labels).mean())
     return {
         "best_epoch": None,

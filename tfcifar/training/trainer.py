@@ -12,6 +12,7 @@ from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.environment import describe_environment
 from tfcifar.models import MODELS
+from tfcifar.models.feature_maps import images_to_predict
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_text
@@ -219,7 +220,13 @@ def _run_phase(
     val_ds = None
     if not recipe.data.train_on_validation:
         val_ds = devices.distributed(
-            partial(make_eval_dataset, splits.validation, splits.num_classes, integer_labels=integer_labels)
+            partial(
+                make_eval_dataset,
+                splits.validation,
+                splits.num_classes,
+                images_to_predict(model),
+                integer_labels=integer_labels,
+            )
         )
     callbacks = [
         StopIfDiverged(),

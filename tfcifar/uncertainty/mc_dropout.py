@@ -9,6 +9,7 @@ from keras import layers
 
 from pipelines.errors import InputError
 from tfcifar.evaluation.metrics import softmax
+from tfcifar.models.feature_maps import images_to_predict
 from tfcifar.models.features import batches
 
 
@@ -100,20 +101,21 @@ def _is_random(layer: layers.Layer) -> bool:
 
 
 def sample_probabilities(
-    model: keras.Model, images: np.ndarray, samples: int, batch_size: int, description: str
+    model: keras.Model, images: np.ndarray, samples: int, description: str, batch_size: int | None = None
 ) -> np.ndarray:
     """Class probabilities of `samples` passes through a model of `with_active_dropout`.
 
     Args:
         images: [n, h, w, 3], 0..255.
         description: of the progress bar.
+        batch_size: images that share a draw of the generator; None: as `images_to_predict` has it.
 
     Returns:
         float32 [samples, n, k].
     """
     same, random = cut_before_dropout(model)
     parts = []
-    for batch in batches(images, batch_size, description):
+    for batch in batches(images, batch_size or images_to_predict(model), description):
         inputs = batch if same is None else same.predict_on_batch(batch)
         parts.append(np.stack([softmax(random.predict_on_batch(inputs)) for _ in range(samples)]).astype(np.float32))
     return np.concatenate(parts, axis=1)

@@ -5,7 +5,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.errors import InputError
 from pipelines.sources import Examples
 from pipelines.splits import Splits
@@ -103,7 +102,7 @@ def _compute(model: keras.Model, train: Examples, examples: dict[str, Examples],
     own, foreign, judged = settings["split"], {}, {}
     training = _fit(looking, train, settings["fitted"], settings["seed"])
     for split, each in examples.items():
-        features, logits = features_and_logits(looking, each.images, EVAL_BATCH_SIZE, f"{split} images")
+        features, logits = features_and_logits(looking, each.images, f"{split} images")
         judged[split] = {SINGLE: judge(softmax(logits)[None], each.labels)}
         if split == own:
             foreign[OWN] = foreign_scores(features, logits, training)
@@ -111,13 +110,13 @@ def _compute(model: keras.Model, train: Examples, examples: dict[str, Examples],
         height, width = model.input_shape[1:3]
         folder = settings["folders"].get(name)
         images = folder_images(Path(folder), height, width) if folder else generated_images(name, count, height, width)
-        outputs = features_and_logits(looking, images, EVAL_BATCH_SIZE, f"{name} images")
+        outputs = features_and_logits(looking, images, f"{name} images")
         foreign[name] = foreign_scores(*outputs, training)
     if settings["samples"]:
         sampler = with_active_dropout(model, settings["dropout"], settings["seed"])
         for split, each in examples.items():
             description = f"{split} images, {settings['samples']} passes"
-            sampled = sample_probabilities(sampler, each.images, settings["samples"], EVAL_BATCH_SIZE, description)
+            sampled = sample_probabilities(sampler, each.images, settings["samples"], description)
             judged[split][MC_DROPOUT] = judge(sampled, each.labels)
     labels = {split: each.labels for split, each in examples.items()}
     return Outputs(settings, labels, judged, foreign)
@@ -126,5 +125,5 @@ def _compute(model: keras.Model, train: Examples, examples: dict[str, Examples],
 def _fit(looking: keras.Model, train: Examples, count: int, seed: int) -> TrainingFeatures:
     drawn = np.sort(np.random.default_rng(seed).permutation(len(train))[:count])
     images = train.images if count == len(train) else train.images[drawn]
-    features, _ = features_and_logits(looking, images, EVAL_BATCH_SIZE, "training images")
+    features, _ = features_and_logits(looking, images, "training images")
     return fit_features(features, train.labels[drawn])
