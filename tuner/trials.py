@@ -124,13 +124,13 @@ def best_trials(tuner: TrainingTuner, output: Path, count: int = 1) -> list:
 
 
 def make_oracle(kind: str, recipe: Recipe, trials: int, max_epochs: int, seed: int):
-    """The strategy `kind`, one of ORACLES, over the space of `recipe`.
+    """The strategy `kind`, one of ORACLES, over the space of `recipe`, whose own values are its first trial.
 
     Hyperband (Li et al. 2018, arXiv:1603.06560) gives most trials few epochs and the best ones `max_epochs`.
     """
     common = oracle_options(space_of(recipe), seed)
     if kind == "hyperband":
-        oracle = killable(keras_tuner.oracles.HyperbandOracle)(
+        oracle = killable(from_defaults(keras_tuner.oracles.HyperbandOracle))(
             max_epochs=max_epochs, hyperband_iterations=trials, **common
         )
         oracle.max_trials = trials
@@ -139,7 +139,19 @@ def make_oracle(kind: str, recipe: Recipe, trials: int, max_epochs: int, seed: i
         "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
         "random": keras_tuner.oracles.RandomSearchOracle,
     }[kind]
-    return killable(oracle)(max_trials=trials, **common)
+    # KerasTuner draws the first 3 trials for each dimension at random: all of a search of thirty would be.
+    options = {"num_initial_points": max(3, trials // 3)} if kind == "bayesian" else {}
+    return killable(from_defaults(oracle))(max_trials=trials, **options, **common)
+
+
+def from_defaults(oracle_class: type) -> type:
+    """`oracle_class` whose first trial has the space's defaults: no winner is worse than what was there before."""
+
+    class FromDefaults(oracle_class):
+        def _random_values(self):
+            return super()._random_values() if self.trials else dict(self.get_space().values)
+
+    return FromDefaults
 
 
 def oracle_options(space: keras_tuner.HyperParameters, seed: int) -> dict:

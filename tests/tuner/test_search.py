@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from pipelines.augment_config import Augment
 from tests.integration.commands import run
 from tests.tfcifar.test_run_lock import holder
 from tests.tuner.stand_in_trials import SMALL, accuracy_of, write_stand_in
+from tfcifar.overrides import override
 from tfcifar.recipe_json import load_json
 from tfcifar.recipes import load
 from tuner import oracle_state, trials
 from tuner.space import recipe_from, space_of
+from tuner.trials import make_oracle
 
 
 @pytest.fixture
@@ -53,6 +56,22 @@ def test_the_winner_is_the_recipe_of_the_best_trial(tmp_path, children, oracle):
     assert winner.epochs == 3  # all of them, however few Hyperband gave
     assert "winner:" in stdout
     assert (output / "trials.png").is_file()
+
+
+@pytest.mark.parametrize("oracle", ["random", "bayesian", "hyperband"])
+def test_the_first_trial_is_the_recipe_itself(tmp_path, children, oracle):
+    """So that no winner is worse than what was there before, in the epochs that a trial gets."""
+    seen, _ = children
+    options = ("--oracle", oracle, "--trials", 3, "--set", "epochs=3", "--set", "model.dropout=0.15")
+    run("tuner.search", "--recipe", "smoke", *options, "--output", tmp_path / "search")
+    recipe = override(load("smoke", "cpu"), ["epochs=3", "model.dropout=0.15"])
+    first = seen[0].replace(name=recipe.name, epochs=3, schedule=recipe.schedule)
+    assert dataclasses.replace(first, model=dataclasses.replace(first.model, widths=(8, 16))) == recipe
+    assert len({each.to_json() for each in seen}) == 3  # and none but the first
+
+
+def test_a_bayesian_search_of_thirty_trials_models_the_later_ones(tmp_path):
+    assert make_oracle("bayesian", load("smoke"), 30, 3, 0).num_initial_points == 10
 
 
 def test_a_failed_trial_is_put_down_and_the_search_goes_on(tmp_path, children):
