@@ -10,6 +10,7 @@ from PIL import Image
 
 from pipelines.errors import InputError
 from tests.integration.commands import SMOKE, error_lines, run
+from tfcifar.explain import explain_run
 from tfcifar.reporting.results import record
 from tfcifar.reporting.run_report import load_run
 
@@ -63,6 +64,34 @@ def test_explain_draws_maps_and_scores_methods_on_validation_images(finished):
         assert 0 <= float(row["insertion"]) <= 1
     assert f"{float(rows['occlusion']['insertion']):.3f}" in stdout
     assert (run_dir / "test_openings.jsonl").read_text() == opened
+
+
+def test_scores_of_explanations_are_kept_method_by_method(finished, monkeypatch):
+    run_dir, _ = finished
+    scored, real = [], explain_run.deletion_insertion
+
+    def score(*arguments):
+        if len(scored) == 1:
+            raise KeyboardInterrupt
+        scored.append(arguments)
+        return real(*arguments)
+
+    command = ("tfcifar.explain.__main__", run_dir, "--shown", 1, "--methods", "grad_cam", "grad_cam++", "--scored")
+    monkeypatch.setattr(explain_run, "deletion_insertion", score)
+    run(*command, 4, expect=130)
+    monkeypatch.setattr(explain_run, "deletion_insertion", lambda *each: scored.append(each) or real(*each))
+    run(*command, 4)
+    assert len(scored) == 3  # grad_cam before, then grad_cam++ and random
+    run(*command, 4)
+    assert len(scored) == 3
+    run(*command, 5)  # of other images
+    assert len(scored) == 6
+    found = list(csv.DictReader((run_dir / "explain" / "scores.csv").open()))
+    assert [(row["method"], row["images"]) for row in found] == [
+        ("grad_cam", "5"),
+        ("grad_cam++", "5"),
+        ("random", "5"),
+    ]
 
 
 def test_explain_names_an_unknown_layer_with_the_nearest(finished):

@@ -1,16 +1,19 @@
 """Explain a trained run on its validation images: overlays for right and wrong predictions, and scores of methods."""
 
+from pathlib import Path
+
 import numpy as np
 from tqdm import tqdm
 
 from tfcifar.evaluation.metrics import softmax
+from tfcifar.evaluation.openings import model_digest
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.explain.methods import explain
 from tfcifar.explain.scores import deletion_insertion, rank_correlation, with_random_weights
 from tfcifar.models.saved import load_model
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting.explanations import plot_overlays
-from tfcifar.run_dir import RunDir, write_csv
+from tfcifar.run_dir import RunDir, read_json, write_csv, write_json
 from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 
@@ -27,6 +30,8 @@ def explain_run(run_dir: RunDir, methods: list[str], layer: str | None, shown: i
         layer: for the Grad-CAMs, None: the last rectifier with at least 4x4 positions.
         shown: images a figure, the most confident ones, of as many classes as there are.
         scored: images of the validation split, drawn by `seed`.
+
+    Scores that explain/scores.json has of an earlier call are not computed again.
 
     Returns:
         Rows of scores.csv: run, method, images, deletion and insertion (mean area under the probability of the
@@ -58,26 +63,46 @@ def explain_run(run_dir: RunDir, methods: list[str], layer: str | None, shown: i
     rng = np.random.default_rng(seed)
     drawn = np.sort(rng.permutation(len(images))[:scored])
     images, predicted = images[drawn], predicted[drawn]
-    randomized, rows = with_random_weights(model, seed), []
+    randomized, noise = with_random_weights(model, seed), rng.random(images.shape[:3])
+    settings = {"model": model_digest(run_dir), "images": len(images), "seed": seed, "layer": layer}
+    kept = KeptScores(run_dir.explanations / "scores.json", settings)
     for method in tqdm([*methods, RANDOM], desc=f"scores of {run_dir.name}", unit="method"):
+        if method in kept.rows:
+            continue
         if method == RANDOM:
-            maps, sanity = rng.random(images.shape[:3]), None
+            maps, sanity = noise, None
         else:
             maps = explain(method, model, images, predicted, layer)
             sanity = float(np.nanmean(rank_correlation(maps, explain(method, randomized, images, predicted, layer))))
         deletion, insertion = deletion_insertion(model, images, predicted, maps)
-        rows.append(
-            {
-                "run": run_dir.name,
-                "method": method,
-                "images": len(images),
-                "deletion": round(float(deletion.mean()), 4),
-                "insertion": round(float(insertion.mean()), 4),
-                "sanity": "" if sanity is None else round(sanity, 4),
-            }
-        )
+        row = {
+            "run": run_dir.name,
+            "method": method,
+            "images": len(images),
+            "deletion": round(float(deletion.mean()), 4),
+            "insertion": round(float(insertion.mean()), 4),
+            "sanity": "" if sanity is None else round(sanity, 4),
+        }
+        kept.add(row)
+    rows = [kept.rows[method] for method in [*methods, RANDOM]]
     write_csv(run_dir.explanations / "scores.csv", rows)
     return rows
+
+
+class KeptScores:
+    """Rows of scores.csv by their method, kept as each is done: an interrupted command does not begin again.
+
+    settings: what they depend on; rows of others are dropped.
+    """
+
+    def __init__(self, path: Path, settings: dict):
+        kept = read_json(path) if path.is_file() else {}
+        self.path, self.settings = path, settings
+        self.rows: dict[str, dict] = kept["rows"] if kept.get("settings") == settings else {}
+
+    def add(self, row: dict) -> None:
+        self.rows[row["method"]] = row
+        write_json(self.path, {"settings": self.settings, "rows": self.rows})
 
 
 def one_of_each_class(classes: np.ndarray, confidence: np.ndarray, candidates: np.ndarray, count: int) -> np.ndarray:
