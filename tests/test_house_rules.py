@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from export.benchmark_figures import FIGURES as LATENCY_FIGURES
-from tfcifar.reporting.results import FIGURES, README, RESULTS, readme_table
+from tfcifar.reporting.readme_table import README, readme_table
+from tfcifar.reporting.results import FIGURES, RESULTS
 from tfcifar.run_dir import read_json
 
 PROJECT = Path(__file__).parents[1]

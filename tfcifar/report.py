@@ -28,7 +28,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    from tfcifar.reporting.results import record, update_readme
+    from tfcifar.reporting.readme_table import update_readme
+    from tfcifar.reporting.results import record
 
     if args.level == 4:
         from tfcifar.reporting.research.report import write_research_report

@@ -7,7 +7,8 @@ import pytest
 
 from tfcifar import recipes
 from tfcifar.reporting.explanations import record_explanations
-from tfcifar.reporting.results import FIGURES, command_without_run, readme_table, record
+from tfcifar.reporting.readme_table import readme_table
+from tfcifar.reporting.results import FIGURES, command_without_run, record
 from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.run_dir import RunDir
 
@@ -124,7 +125,7 @@ def test_the_readme_shows_plain_and_averaged_accuracy_apart():
         {"name": "fast", "metric": "test_accuracy", "value": 0.9312, **common},
         {"name": "fast", "metric": "test_accuracy_tta", "value": 0.9403, "views": "flip_translate", **common},
         {
-            "name": "slow",
+            "name": "level_3",
             "metric": "test_accuracy",
             "value": 0.95,
             **common,
@@ -135,14 +136,14 @@ def test_the_readme_shows_plain_and_averaged_accuracy_apart():
         },
     ]
     lines = readme_table(summary).splitlines()
-    assert lines[2] == (
-        "| [fast](results/fast/) | **93.12% ± 0.12** (n=5) | 94.03% ± 0.12 (flip_translate) | 9.7 s, 0.3 PFLOP "
-        "| a GPU | `c` |"
+    assert lines[3] == (
+        "| [fast](results/fast/) | **93.12% ± 0.12** (n=5) | 94.03% ± 0.12 (flip_translate) |  "
+        "| 9.7 s, 0.3 PFLOP | `c` |"
     )
-    assert (
-        lines[3]
-        == "| [slow](results/fast/) | **95.00%** (n=1) | not used | 40 min, on train + validation | a GPU | `c` |"
-    )
+    level = "| [level_3](results/fast/) | **95.00%** (n=1) |  | 96.00%, [WRN-28-10]"  # the levels come first
+    assert lines[2].startswith(level)
+    assert lines[2].endswith("| 40 min, on train + validation | `c` |")
+    assert lines[-1].startswith("On a GPU. ")
     assert "six views" in lines[-1]
     assert "multi_crop" not in lines[-1]
     summary[2]["views"] = "multi_crop"

@@ -9,12 +9,10 @@ from tfcifar.evaluation.statistics import mean_and_std
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting.run_report import EvaluatedRun
-from tfcifar.reporting.tables import TTA_IN_WORDS, VIEWS_OF_AIRBENCH, duration
-from tfcifar.run_dir import read_json, write_json, write_text
+from tfcifar.run_dir import read_json, write_json
 
 PROJECT = Path(__file__).parents[2]
 RESULTS = PROJECT / "results"
-README = PROJECT / "README.md"
 # What `record` puts into summary.json under one name.
 METRICS = ("test_accuracy", "test_accuracy_tta", "train_seconds", "pflop")
 RUN_DIR_OPTION = r" --run-dir[ =]\S+"
@@ -141,50 +139,6 @@ def _short(value: float) -> float:
 def command_without_run(command: str) -> str:
     """A training command without what belongs to one run of it: seeds, run directory, output, resuming."""
     return re.sub(rf" --seeds?( \d+)+|{RUN_DIR_OPTION}| --output[ =]\S+| --resume\b", "", command)
-
-
-def readme_table(summary: list[dict]) -> str:
-    """The README's table of test accuracies, plain and with test-time augmentation apart, in Markdown."""
-    of = {(each["name"], each["metric"]): each for each in summary}
-    lines = [
-        "| result | test accuracy | the same with TTA | training | hardware | command |",
-        "|---|---|---|---|---|---|",
-    ]
-    for each in summary:
-        if each["metric"] == "test_accuracy":
-            name = each["name"]
-            tta, pflop = of.get((name, "test_accuracy_tta")), of.get((name, "pflop"))
-            with_tta = f"{_percent(tta)} ({tta['views']})" if tta else "not used"
-            training = duration(each["seconds"]) + (f", {pflop['value']:.2g} PFLOP" if pflop else "")
-            training += f", on {each['trained_on']}" if "trained_on" in each else ""
-            lines.append(
-                f"| [{name}]({each['details']}) | **{_percent(each)}** (n={each['n']}) "
-                f"| {with_tta} | {training} | {each['hardware']} | `{each['command']}` |"
-            )
-    used = {each.get("views") for each in summary}
-    notes = {views: f"`{views}`: {words}" for views, words in TTA_IN_WORDS.items()}
-    published = "; ".join(notes[views] for views in VIEWS_OF_AIRBENCH)
-    others = "".join(f" {notes[views]}." for views in notes if views in used and views not in VIEWS_OF_AIRBENCH)
-    return "\n".join([*lines, "", f"TTA: test-time augmentation as in arXiv:2404.00498. {published}.{others}"])
-
-
-def _percent(entry: dict) -> str:
-    spread = "" if entry["std"] is None else f" ± {100 * entry['std']:.2f}"
-    return f"{100 * entry['value']:.2f}%{spread}"
-
-
-def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
-    """Write the table anew between the README's two marks."""
-    table = readme_table(read_json(results / "summary.json"))
-    text, count = re.subn(
-        r"(<!-- results: begin[^>]*-->\n).*?(<!-- results: end -->)",
-        lambda match: f"{match[1]}{table}\n{match[2]}",
-        readme.read_text(encoding="utf-8"),
-        flags=re.DOTALL,
-    )
-    if count != 1:
-        raise InputError(f"{readme}: expected one pair of marks '<!-- results: begin -->' and '<!-- results: end -->'.")
-    write_text(readme, text)
 
 
 def _copy_evidence(run: EvaluatedRun, folder: Path) -> None:

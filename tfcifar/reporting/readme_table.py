@@ -1,0 +1,70 @@
+"""The README's table of results, made from results/summary.json."""
+
+import re
+from pathlib import Path
+
+from pipelines.errors import InputError
+from tfcifar.reporting.results import PROJECT, RESULTS
+from tfcifar.reporting.tables import TTA_IN_WORDS, VIEWS_OF_AIRBENCH, duration
+from tfcifar.run_dir import read_json, write_text
+
+README = PROJECT / "README.md"
+# What others have published for the like of it: CIFAR-10 test accuracy, with test-time augmentation where marked.
+PUBLISHED = {
+    "fast_94": "94.01% with TTA, [airbench94](https://arxiv.org/abs/2404.00498)",
+    "fast_95": "95.01% with TTA, [airbench95](https://arxiv.org/abs/2404.00498)",
+    "fast_96": "96.05% with TTA, [airbench96](https://arxiv.org/abs/2404.00498)",
+    "level_3": "96.00%, [WRN-28-10](https://arxiv.org/abs/1605.07146), 36.5 M parameters",
+    "level_4": "96.6%, [four WRN-28-10](https://github.com/google/uncertainty-baselines)",
+    "residual_cnn": "93.57% (the best of five), [ResNet-110](https://arxiv.org/abs/1512.03385)",
+}
+
+
+def readme_table(summary: list[dict]) -> str:
+    """The README's table of test accuracies in Markdown: the levels, then the other recipes.
+
+    Plain accuracy and that with test-time augmentation (TTA) are apart.
+    """
+    of = {(each["name"], each["metric"]): each for each in summary}
+    shown = [each for each in summary if each["metric"] == "test_accuracy"]
+    lines = [
+        "| result | test accuracy | with TTA | published | training | command |",
+        "|---|---|---|---|---|---|",
+    ]
+    for each in sorted(shown, key=lambda each: not each["name"].startswith("level_")):
+        name = each["name"]
+        tta, pflop = of.get((name, "test_accuracy_tta")), of.get((name, "pflop"))
+        with_tta = f"{_percent(tta)} ({tta['views']})" if tta else ""
+        training = duration(each["seconds"]) + (f", {pflop['value']:.2g} PFLOP" if pflop else "")
+        training += f", on {each['trained_on']}" if "trained_on" in each else ""
+        lines.append(
+            f"| [{name}]({each['details']}) | **{_percent(each)}** (n={each['n']}) | {with_tta} "
+            f"| {PUBLISHED.get(name, '')} | {training} | `{each['command']}` |"
+        )
+    used = {each.get("views") for each in summary}
+    notes = {views: f"`{views}`: {words}" for views, words in TTA_IN_WORDS.items()}
+    published = "; ".join(notes[views] for views in VIEWS_OF_AIRBENCH)
+    others = "".join(f" {notes[views]}." for views in notes if views in used and views not in VIEWS_OF_AIRBENCH)
+    hardware = "; ".join(dict.fromkeys(each["hardware"] for each in shown))
+    return "\n".join(
+        [*lines, "", f"On {hardware}. TTA: test-time augmentation as in arXiv:2404.00498. {published}.{others}"]
+    )
+
+
+def _percent(entry: dict) -> str:
+    spread = "" if entry["std"] is None else f" ± {100 * entry['std']:.2f}"
+    return f"{100 * entry['value']:.2f}%{spread}"
+
+
+def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
+    """Write the table anew between the README's two marks."""
+    table = readme_table(read_json(results / "summary.json"))
+    text, count = re.subn(
+        r"(<!-- results: begin[^>]*-->\n).*?(<!-- results: end -->)",
+        lambda match: f"{match[1]}{table}\n{match[2]}",
+        readme.read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    )
+    if count != 1:
+        raise InputError(f"{readme}: expected one pair of marks '<!-- results: begin -->' and '<!-- results: end -->'.")
+    write_text(readme, text)
