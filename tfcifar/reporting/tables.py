@@ -37,14 +37,19 @@ def result_table(metrics: dict) -> str:
 
 def explanation_table(rows: list[dict]) -> str:
     """The scores of `explain_run` for several runs, with what each number means."""
-    lines = [f"{'run':28} {'method':16} {'deletion':>8} {'insertion':>9} {'sanity':>7}"]
+    width = max(len(row["run"]) for row in rows)
+    lines = [f"{'run':{width}} {'method':16} {'deletion':>8} {'insertion':>9} {'sanity':>7}"]
     for row in rows:
         sanity = "" if row["sanity"] == "" else f"{row['sanity']:.2f}"
-        lines.append(f"{row['run']:28} {row['method']:16} {row['deletion']:8.3f} {row['insertion']:9.3f} {sanity:>7}")
+        lines.append(
+            f"{row['run']:{width}} {row['method']:16} {row['deletion']:8.3f} {row['insertion']:9.3f} {sanity:>7}"
+        )
     return "\n".join(
         [
             *lines,
-            "deletion: lower is better; insertion: higher is better; a method should beat `random` in both.",
+            "insertion: higher is better; a method should beat `random`, pixels in no order.",
+            "deletion: lower is better. Pixels taken at random break up a small image faster than a region taken",
+            "whole: it tells methods from each other, not from `random`.",
             "sanity: rank correlation with the maps of the network with random weights; near 0 is good.",
         ]
     )
