@@ -130,7 +130,7 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last_and_is_kept_without_o
     assert [cell for cell in code if cell.outputs or cell.execution_count] == []
     monkeypatch.setenv("TFCIFAR_QUICKSTART", "--recipe smoke --preset cpu")
     monkeypatch.setenv("TFCIFAR_QUICKSTART_RUN", str(tmp_path / "run"))
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(DOCS)}}).execute()
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(DOCS)}}).execute()
     outputs = [output for cell in code for output in cell.outputs]
     printed = "".join(output.text for output in outputs if output.output_type == "stream")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())

@@ -40,12 +40,13 @@ def figures(entries: list[dict], to_project: str) -> list[str]:
     """A Markdown table of the entries of one name, and what measured them."""
     entries = sorted(entries, key=lambda each: [*IN_WORDS, each["metric"]].index(each["metric"]))
     first = entries[0]
+    trained = f", trained on {first['trained_on']}," if "trained_on" in first else ""
     return [
         "| figure | on record |",
         "|---|---|",
         *(f"| {IN_WORDS.get(each['metric'], each['metric'].replace('_', ' '))} | {value(each)} |" for each in entries),
         "",
-        f"Measured by `{first['command']}` (n={first['n']}) on {first['hardware']}; "
+        f"Measured by `{first['command']}` (n={first['n']}){trained} on {first['hardware']}; "
         f"[{first['details']}]({to_project}{first['details']}) has what is behind it.",
         "",
     ]

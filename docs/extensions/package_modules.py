@@ -13,20 +13,24 @@ MARKUP = re.compile(r"(`[^`]*`)|([*|]|(?<=\w)_(?!\w))")
 
 
 class PackageModules(SphinxDirective):
-    """Of the package itself and of the modules in it; the packages in it have their own."""
+    """Of the package itself, and in a section for each of the modules in it; the packages in it have their own."""
 
     required_arguments = 1  # the package
 
     def run(self) -> list[nodes.Node]:
         package = self.arguments[0]
-        return [self._section(module) for module in (package, *modules_in(package))]
+        whole = nodes.container()
+        self._document(package, whole)
+        for module in modules_in(package):
+            section = nodes.section(ids=[nodes.make_id(f"module {module}")], names=[module])
+            section += nodes.title("", "", nodes.literal("", module))
+            self._document(module, section)
+            whole += section
+        return whole.children
 
-    def _section(self, module: str) -> nodes.section:
-        section = nodes.section(ids=[nodes.make_id(f"module {module}")], names=[module])
-        section += nodes.title("", "", nodes.literal("", module))
+    def _document(self, module: str, parent: nodes.Element) -> None:
         text = StringList(["```{eval-rst}", f".. automodule:: {module}", "```"], source=self.get_source_info()[0])
-        self.state.nested_parse(text, self.content_offset, section)
-        return section
+        self.state.nested_parse(text, self.content_offset, parent)
 
 
 def modules_in(package: str) -> list[str]:
