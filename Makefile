@@ -13,7 +13,7 @@ test: .venv/installed
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 docs: .venv/installed
-	$(BIN)/python -m sphinx -W --keep-going -n -q docs docs/_build
+	$(BIN)/python -m sphinx -E -W --keep-going -n -q docs docs/_build
 	@echo "site: docs/_build/index.html"
 
 clean:

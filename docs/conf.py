@@ -23,6 +23,7 @@ extensions = [
     "figures_on_record",
     "links_to_sources",
     "package_modules",
+    "recipe_fields",
 ]
 exclude_patterns = ["_build"]
 html_theme = "furo"

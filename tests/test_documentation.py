@@ -82,7 +82,8 @@ def text_of(page: Path) -> str:
 def test_the_site_has_help_docstrings_fields_and_figures_of_what_there_is_now(site):
     commands = text_of(site / "reference" / "commands.html")
     assert "python -m tfcifar.train [-h]" in commands
-    assert "epochs: int # of the main phase" in text_of(site / "reference" / "recipes.html")
+    recipes = text_of(site / "reference" / "recipes.html")
+    assert "ema_decay: float | None = None # per step" in recipes
     assert "Scale an image to cover height x width" in text_of(site / "reference" / "pipelines.html")
     summary = json.loads((PROJECT / "results" / "summary.json").read_text())
     (level_1,) = [each for each in summary if (each["name"], each["metric"]) == ("level_1", "test_accuracy")]

@@ -3,6 +3,8 @@
 import importlib
 import pkgutil
 import re
+import sys
+from typing import TypeVar
 
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -59,8 +61,15 @@ def escape_markup(app, what, name, obj, options, lines: list[str]) -> None:
             lines[number] = MARKUP.sub(lambda match: match[1] or "\\" + match[2], line)
 
 
+def leave_type_variables(app, env, node, content):
+    """A type variable in a signature is no broken reference, though it has no entry of its own."""
+    module, _, name = node.get("reftarget", "").rpartition(".")
+    return content if isinstance(getattr(sys.modules.get(module), name, None), TypeVar) else None
+
+
 def setup(app) -> dict:
     app.add_directive("package-modules", PackageModules)
     app.connect("autodoc-process-docstring", mark_code, priority=400)  # before napoleon, which makes other indents
     app.connect("autodoc-process-docstring", escape_markup, priority=900)  # after it, because it reads `*args`
+    app.connect("missing-reference", leave_type_variables)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
