@@ -1,8 +1,8 @@
-# Two commands: `make demo` sets up and runs the main job, `make test` sets up and passes the tests.
+# `make demo` sets up and runs the main job, `make test` sets up and passes the tests, `make docs` makes the site.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo test docs clean
 
 demo: .venv/installed
 	$(BIN)/python -m tfcifar.train --level 2 --preset demo --run-dir runs/demo --resume
@@ -12,8 +12,12 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
+docs: .venv/installed
+	$(BIN)/python -m sphinx -E -W --keep-going -n -q docs docs/_build
+	@echo "site: docs/_build/index.html"
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs docs/_build
 
 .venv/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \

@@ -52,6 +52,7 @@ FOOTER = """
   project draws one per image. RandAugment and AugMix have no peer without torchvision: their
   cells are empty.
 - Both give float32 images in 0..255 and soft labels; PyTorch's have the channels first. Neither is normalized here.
+- What an operation costs by itself, AugMix among them, beside Keras' layer: [augmentation.md](augmentation.md).
 """
 
 

@@ -1,6 +1,8 @@
-"""docs/deploy.md and deploy/ say what is so: commands, paths, packages, and files that their programs can read."""
+"""docs/deploy.md and deploy/ say what is so: paths, packages, and files that their programs can read.
 
-import importlib
+That its commands are taken and its links lead somewhere: tests/test_documentation.py.
+"""
+
 import json
 import re
 import shlex
@@ -17,27 +19,6 @@ from tfcifar import serve
 DEPLOY = PROJECT / "deploy"
 PAGE = (PROJECT / "docs" / "deploy.md").read_text()
 SERVE = re.compile(r"-m tfcifar\.serve ((?:\\\n|[^\n])*)")
-
-
-def commands(text: str) -> list[tuple[str, list[str]]]:
-    """(module, arguments) of every `python -m` with a module of this project in fenced or quoted code."""
-    joined = text.replace("\\\n", " ")
-    found = re.findall(r"python -m ((?:tfcifar|export|benchmarks)\.\w+) ?([^\n`#|]*)", joined)
-    return [(module, shlex.split(arguments)) for module, arguments in found]
-
-
-@pytest.mark.parametrize(("module", "arguments"), commands(PAGE), ids=lambda each: str(each)[:60])
-def test_the_commands_on_the_page_are_taken(module, arguments):
-    parse = importlib.import_module(module).parse
-    if arguments:  # else it is only named
-        parse(arguments)
-
-
-def test_the_page_has_commands_and_every_file_that_it_links_to_is_there():
-    links = re.findall(r"\]\(([^):#]+)\)", PAGE)
-    assert {"../deploy/tfcifar.service", "../deploy/Containerfile", "../deploy/nginx.conf"} <= set(links)
-    assert {module for module, arguments in commands(PAGE) if arguments} >= {"tfcifar.serve", "export.compress"}
-    assert [link for link in links if not (PROJECT / "docs" / link).exists()] == []
 
 
 def test_the_unit_starts_the_server_with_options_that_it_has():
