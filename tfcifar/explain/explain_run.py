@@ -9,10 +9,10 @@ from tfcifar.evaluation.tta import predict_logits
 from tfcifar.explain.methods import explain
 from tfcifar.explain.scores import deletion_insertion, rank_correlation, with_random_weights
 from tfcifar.models.saved import load_model
+from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting.explanations import plot_overlays
 from tfcifar.run_dir import RunDir, write_csv
-from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 
 RANDOM = "random"  # a map of noise: what a method must beat
@@ -61,12 +61,14 @@ def explain_run(run_dir: RunDir, methods: list[str], layer: str | None, shown: i
     images, predicted = images[drawn], predicted[drawn]
     randomized, rows = with_random_weights(model, seed), []
     for method in tqdm([*methods, RANDOM], desc=f"scores of {run_dir.name}", unit="method"):
+        sanity = None
         if method == RANDOM:
-            maps, sanity = rng.random(images.shape[:3]), None
+            scored_maps = rng.random(images.shape[:3])
         else:
-            maps = explain(method, model, images, predicted, layer)
-            sanity = float(np.nanmean(rank_correlation(maps, explain(method, randomized, images, predicted, layer))))
-        deletion, insertion = deletion_insertion(model, images, predicted, maps)
+            scored_maps = explain(method, model, images, predicted, layer)
+            of_random = explain(method, randomized, images, predicted, layer)
+            sanity = float(np.nanmean(rank_correlation(scored_maps, of_random)))
+        deletion, insertion = deletion_insertion(model, images, predicted, scored_maps)
         rows.append(
             {
                 "run": run_dir.name,

@@ -54,7 +54,7 @@ def generated_images(name: str, count: int, height: int, width: int) -> np.ndarr
 
 
 def _synthetic(count: int, height: int, width: int) -> np.ndarray:
-    images = generate(count, len(SHAPES), max(height, width, 8), SEED).images
+    images = np.asarray(generate(count, len(SHAPES), max(height, width, 8), SEED).images)
     return np.stack([fit_image(image, height, width) for image in images])
 
 
