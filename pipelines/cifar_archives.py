@@ -18,7 +18,7 @@ import numpy as np
 
 from pipelines.errors import InputError
 from pipelines.examples import Examples, Source, check_labels
-from pipelines.image_folder import fit_image
+from pipelines.image_folder import fit_images
 
 PIXELS = 3 * 32 * 32  # bytes of one image: the red, the green, then the blue plane, each row by row
 
@@ -127,8 +127,8 @@ def open_cifar(path: Path, image_size: int | None = None) -> Source:
     def load(contents: dict[str, bytes]) -> Examples:
         parts = [_parse(release, name, content, len(class_names)) for name, content in contents.items()]
         images = np.concatenate([part.images for part in parts])
-        if image_size and image_size != 32:
-            images = np.stack([fit_image(image, image_size, image_size) for image in images])
+        if image_size:
+            images = fit_images(images, image_size, image_size)
         return Examples(images, np.concatenate([part.labels for part in parts]))
 
     contents = read((release.meta, *release.train))

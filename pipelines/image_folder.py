@@ -139,6 +139,13 @@ def fit_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.array(ImageOps.fit(Image.fromarray(image), (width, height), Image.Resampling.BILINEAR))
 
 
+def fit_images(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    """`fit_image` of each: uint8 [n, h, w, 3] -> [n, height, width, 3]; `images` itself if they have this size."""
+    if images.shape[1:3] == (height, width):
+        return images
+    return np.stack([fit_image(image, height, width) for image in images])
+
+
 def common_size(sizes: list[tuple[int, int]]) -> tuple[int, int]:
     """The (height, width) for images of `sizes`: theirs if they agree, else a square.
 
