@@ -115,7 +115,7 @@ def fit_best_stack(members: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray,
         if loss >= lowest:  # weaker ones fit the chance, and take the longest
             break
         starts = [*by_fold]
-        if penalty != best:
+        if penalty != best:  # which the first one is already
             weights, bias = fit_stack(members, labels, penalty, (weights, bias))
         lowest, best = loss, penalty
     return weights, bias, best
