@@ -10,7 +10,9 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report term
 
 docs: .venv/installed
 	$(BIN)/python -m sphinx -E -W --keep-going -n -q docs docs/_build

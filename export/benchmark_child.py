@@ -9,6 +9,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pipelines.errors import InputError
@@ -38,22 +40,23 @@ def main() -> None:
               "tensorflow": "tensorflow" in sys.modules}  # fmt: skip
     print(json.dumps(loaded), file=answers)
     pixels = np.random.default_rng(0)
-    images = {}
+    images: dict[int, np.ndarray] = {}
     for line in sys.stdin:
         request = json.loads(line)
         batch = request["batch"]
         if batch not in images:
             images[batch] = pixels.integers(0, 256, (batch, *runtime.image_shape), dtype=np.uint8)
         try:
-            times = time_calls(lambda batch=batch: runtime(images[batch]), request["calls"])
+            times = time_calls(partial(runtime, images[batch]), request["calls"])
         except Exception as error:  # of a file for one batch size alone; the runtimes' errors share no other base
             print(json.dumps({"error": str(error).splitlines()[0]}), file=answers)
             continue
-        peak = None if before is None else peak_bytes() - before
+        now = peak_bytes()
+        peak = None if before is None or now is None else now - before
         print(json.dumps({"times": times, "peak_bytes": peak}), file=answers)
 
 
-def time_calls(call, calls: int) -> list[float]:
+def time_calls(call: Callable[[], object], calls: int) -> list[float]:
     """Seconds of each of `calls` calls."""
     for _ in range(UNTIMED):
         call()

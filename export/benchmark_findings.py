@@ -86,7 +86,7 @@ def _list(rows: list[dict], runtimes: dict[str, str]) -> str:
 
 def _speedups(rows: list[dict], runtimes: dict[str, str]) -> list[str]:
     """A line for each network and runtime, over threads and batch sizes."""
-    of = {}
+    of: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         of.setdefault((row["name"], row["runtime"]), []).append(1 / row["ratio"])
     return [

@@ -55,6 +55,7 @@ class Child:
         return self._answer()
 
     def _answer(self) -> dict:
+        assert self.process.stdout is not None  # a pipe
         line = self.process.stdout.readline()
         if not line:
             self.log.seek(0)
@@ -90,7 +91,7 @@ def measure(files: list[str], threads: list[int], batches: list[int], rounds: in
         for child in children.values():
             child.wait_until_loaded()
         calls, peaks, failed = _warm_up(children, batches, seconds)
-        times = {configuration: [] for configuration in calls}
+        times: dict[Configuration, list[list[float]]] = {configuration: [] for configuration in calls}
         turns = list(order(list(calls), rounds))
         for configuration in tqdm(turns, desc="measuring", unit="measurement"):
             child = children[configuration.file, configuration.threads]

@@ -82,7 +82,7 @@ def latency_table(results: dict, threads: int, batch: int) -> str:
     """A row for each network and precision, a column for each runtime."""
     measured = {_place(each): each for each in results["measurements"]}
     runtimes = [name for name in NAMES if any(each["runtime"] == name for each in results["artifacts"])]
-    cells = {}
+    cells: dict[tuple[str, str | None], dict[str, str]] = {}
     for each in _grouped(results["artifacts"]):
         row = cells.setdefault((each["name"], each["precision"]), {})
         row[each["runtime"]] = _latency(measured.get((each["file"], threads, batch)))

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from keras import layers
+from keras import Operation, layers
 from tf_keras import layers as legacy
 
 from pipelines.errors import InputError
@@ -130,14 +130,14 @@ class LegacyLearnedScale(legacy.Layer):
         return inputs * self.scale
 
 
-def _normalization(layer: layers.Normalization):
+def _normalization(layer: layers.Normalization) -> legacy.Layer:
     if layer.axis != (-1,) and layer.axis != (3,):
         raise _untranslated(layer, f"over the axes {layer.axis}")
     mean, variance = (np.asarray(each, "float32").ravel() for each in (layer.mean, layer.variance))
     return legacy.Normalization(mean=mean, variance=variance, **_common(layer))
 
 
-def _resizing(layer: layers.Resizing):
+def _resizing(layer: layers.Resizing) -> legacy.Layer:
     if getattr(layer, "pad_to_aspect_ratio", False) or getattr(layer, "antialias", False):
         raise _untranslated(layer, "that pads or smooths")
     return legacy.Resizing(layer.height, layer.width, layer.interpolation, layer.crop_to_aspect_ratio, **_common(layer))
@@ -176,7 +176,7 @@ def translate_layer(layer: layers.Layer) -> legacy.Layer:
     return kind(**arguments, **_common(layer))
 
 
-def translate_operation(operation, arguments: list) -> legacy.Layer:
+def translate_operation(operation: Operation, arguments: list) -> legacy.Layer:
     """The same for a function on tensors, such as `x + 3` or `keras.activations.relu(x)`.
 
     Args:
@@ -214,7 +214,7 @@ def _activation(function, layer):
     return ACTIVATIONS[name]
 
 
-def _untranslated(operation, how: str = "") -> InputError:
+def _untranslated(operation: Operation, how: str = "") -> InputError:
     known = sorted({each.__name__ for each in (*SAME, *SPECIAL)})
     return InputError(
         f"tf_keras: no translation of the layer {operation.name}, a {type(operation).__name__}{how and ' ' + how}; "

@@ -24,7 +24,9 @@ def card_path(artifact: Path) -> Path:
     return artifact.with_name(f"{artifact.name}.json")
 
 
-def describe_artifact(artifact: Path, name: str, form: str, run_dir: RunDir, image_shape, macs: int) -> dict:
+def describe_artifact(
+    artifact: Path, name: str, form: str, run_dir: RunDir, image_shape: tuple[int, int, int], macs: int
+) -> dict:
     """What is known of an exported model before it is judged.
 
     Args:

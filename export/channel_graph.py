@@ -72,7 +72,8 @@ def trace_channels(model: keras.Model) -> ChannelGraph:
     if not hasattr(model, "operations"):
         raise InputError(f"channels: expected a functional model, received {type(model).__name__}.")
     calls = {layer["name"]: len(layer["inbound_nodes"]) for layer in model.get_config()["layers"]}
-    tracer, tensors = _Tracer(), {}
+    tracer = _Tracer()
+    tensors: dict[int, np.ndarray] = {}
     for layer in model.operations:
         if calls[layer.name] > 1:
             raise _cannot_follow(layer, f"it is called {calls[layer.name]} times")
@@ -114,7 +115,7 @@ class _Tracer:
             channel = self.parents[channel]
         return channel
 
-    def follow(self, layer, incoming: list[np.ndarray]) -> np.ndarray:
+    def follow(self, layer: keras.layers.Layer, incoming: list[np.ndarray]) -> np.ndarray:
         """The ids of a layer's output channels, of those of its inputs."""
         kind = type(layer)
         if kind in MIXING:
@@ -156,7 +157,7 @@ class _Tracer:
         )
 
 
-def _check_kind(layer) -> None:
+def _check_kind(layer: keras.layers.Layer) -> None:
     """Raises InputError for a layer of no known kind, or one set up to mix channels or to have them before the last."""
     known = (*MIXING, *TYING, *PASSING, layers.Concatenate)
     if type(layer) not in known:
@@ -175,5 +176,5 @@ def _check_kind(layer) -> None:
         raise _cannot_follow(layer, f"its activation is {name}; known: {', '.join(ELEMENTWISE)}")
 
 
-def _cannot_follow(layer, why: str) -> InputError:
+def _cannot_follow(layer: keras.layers.Layer, why: str) -> InputError:
     return InputError(f"channels: cannot follow the layer {layer.name}, a {type(layer).__name__}: {why}.")

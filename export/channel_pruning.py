@@ -9,6 +9,7 @@ from keras import layers
 
 from export.channel_graph import MIXING, ChannelGraph, Group
 from export.channel_scores import SCORES
+from pipelines.disk_images import Images
 from pipelines.errors import InputError
 from tfcifar.models.whitening import PatchWhitening
 
@@ -75,7 +76,7 @@ def remove_channels(model: keras.Model, graph: ChannelGraph, kept: np.ndarray) -
 def prune_channels(
     model: keras.Model,
     graph: ChannelGraph,
-    images: np.ndarray,
+    images: Images,
     labels: np.ndarray,
     sparsity: float,
     score: str = "taylor",

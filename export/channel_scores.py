@@ -7,12 +7,13 @@ from keras import ops
 from tqdm import tqdm
 
 from export.channel_graph import MIXING, ChannelGraph
+from pipelines.disk_images import Images
 
 SCORED_IMAGES = 2000
 SCORING_BATCH = 100
 
 
-def gated_logits(model: keras.Model, graph: ChannelGraph, images, gates):
+def gated_logits(model: keras.Model, graph: ChannelGraph, images: tf.Tensor, gates: tf.Tensor) -> tf.Tensor:
     """What the model gives with a gate on every channel wherever a convolution or dense layer reads it.
 
     Args:
@@ -31,7 +32,7 @@ def gated_logits(model: keras.Model, graph: ChannelGraph, images, gates):
     return values[id(model.output)]
 
 
-def taylor_scores(model: keras.Model, graph: ChannelGraph, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def taylor_scores(model: keras.Model, graph: ChannelGraph, images: Images, labels: np.ndarray) -> np.ndarray:
     """How much the loss of an image would change without the channel, squared, by a first-order expansion.
 
     Molchanov et al. 2019, "Importance Estimation for Neural Network Pruning" (arXiv:1906.10771), with gates, and
@@ -62,7 +63,9 @@ def taylor_scores(model: keras.Model, graph: ChannelGraph, images: np.ndarray, l
     return total / len(chosen)
 
 
-def norm_scores(model: keras.Model, graph: ChannelGraph, images=None, labels=None) -> np.ndarray:
+def norm_scores(
+    model: keras.Model, graph: ChannelGraph, images: Images | None = None, labels: np.ndarray | None = None
+) -> np.ndarray:
     """The L1 norm of the filters that make the channel, relative to the mean of its group.
 
     Li et al. 2017 (arXiv:1608.08710). The examples are not looked at.

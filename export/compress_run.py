@@ -7,9 +7,9 @@ from export.verify import verify
 from export.write_artifacts import write_artifacts
 from tfcifar.environment import record_command
 from tfcifar.models.saved import load_model
+from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, write_csv, write_json
-from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 
 IMAGES_FOR_ERRORS = 100  # of the representative ones: the reference kernels take their time

@@ -93,7 +93,7 @@ def fine_tune(
                "loss": float(logs["loss"]), "accuracy": float(logs["accuracy"]),
                "val_loss": float(validation["loss"]), "val_accuracy": float(validation["accuracy"])}  # fmt: skip
         best_before = max((each["val_accuracy"] for each in state.history[first_kept - 1 :]), default=-1.0)
-        if epoch + 1 >= first_kept and (val_ds is None or row["val_accuracy"] > best_before):
+        if epoch + 1 >= first_kept and (val_ds is None or float(validation["accuracy"]) > best_before):
             save()
         state.history.append(row)
         write_csv(run_dir.history, state.history)
@@ -104,7 +104,7 @@ def fine_tune(
     return summarize(state, first_kept)
 
 
-def make_legacy_optimizer(recipe: Recipe, learning_rate) -> tf_keras.optimizers.Optimizer:
+def make_legacy_optimizer(recipe: Recipe, learning_rate: float | Callable) -> tf_keras.optimizers.Optimizer:
     """The recipe's optimizer in tf_keras, with its decoupled weight decay, which spares biases and normalization."""
     config = recipe.optimizer
     check(config.name != "muon", "optimizer.name", "sgd, adam or adamw, which tf_keras has", config.name)

@@ -33,7 +33,7 @@ def fold(model: keras.Model) -> keras.Model:
     """
     graph = _Graph(model)
     kernels: dict[str, Kernel] = {}
-    folded = set()
+    folded: set[str] = set()
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             scale, offset = _scale_and_offset(layer)
@@ -91,7 +91,7 @@ class _Graph:
         for tensor in model.outputs:
             self.after[tensor._keras_history.operation.name].append(None)  # the caller takes it
 
-    def kernel_before(self, layer, folded: set[str], rising: bool):
+    def kernel_before(self, layer: layers.Layer, folded: set[str], rising: bool) -> layers.Layer | None:
         """The layer that `layer` can be folded into, over others that are, or None.
 
         rising: larger values stay larger, so that it may as well come before max-pooling as behind it.
@@ -121,7 +121,7 @@ class _Graph:
         fits = isinstance(layer, layers.Conv2D | layers.Dense) and getattr(layer, "groups", 1) == 1
         return layer if fits and self._is_only_step(layer) and not (shifted and padded) else None
 
-    def _is_only_step(self, layer) -> bool:
+    def _is_only_step(self, layer: layers.Layer) -> bool:
         """Called once, with one input, and its output goes to one place."""
         return len(self.before[layer.name]) == 1 and len(self.after[layer.name]) == 1
 
@@ -130,7 +130,7 @@ def _is_plain(relu: layers.ReLU) -> bool:
     return relu.max_value is None and not relu.negative_slope and not relu.threshold
 
 
-def _kernel_of(layer) -> Kernel:
+def _kernel_of(layer: layers.Layer) -> Kernel:
     outputs = (
         layer.kernel.shape[-1] if not isinstance(layer, layers.DepthwiseConv2D) else np.prod(layer.kernel.shape[2:])
     )
@@ -138,7 +138,7 @@ def _kernel_of(layer) -> Kernel:
     return Kernel(layer.kernel.numpy().astype("float64"), bias.astype("float64"))
 
 
-def _scale_and_offset(norm) -> tuple[np.ndarray, np.ndarray]:
+def _scale_and_offset(norm: layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
     """What BatchNorm does to each channel: float64 [c] to multiply by, and to add."""
     scale = 1 / np.sqrt(norm.moving_variance.numpy().astype("float64") + norm.epsilon)
     if norm.scale:
@@ -147,7 +147,7 @@ def _scale_and_offset(norm) -> tuple[np.ndarray, np.ndarray]:
     return scale, offset + norm.beta.numpy() if norm.center else offset
 
 
-def _fold_after(kernel: Kernel, layer, scale: np.ndarray, offset: np.ndarray) -> None:
+def _fold_after(kernel: Kernel, layer: layers.Layer, scale: np.ndarray, offset: np.ndarray) -> None:
     kernel.bias = kernel.bias * scale + offset
     if isinstance(layer, layers.DepthwiseConv2D):
         scale = scale.reshape(layer.kernel.shape[2:])

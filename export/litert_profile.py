@@ -4,8 +4,9 @@ Its C interface is called directly: litert/c/litert_profiler.h and its neighbour
 """
 
 import ctypes
-from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_size_t, c_uint64, c_void_p
+from ctypes import Array, byref, c_char, c_char_p, c_int, c_size_t, c_uint64, c_void_p
 from pathlib import Path
+from typing import Any
 
 CPU = 1  # kLiteRtHwAcceleratorCpu
 # tflite::Profiler::EventType: operations on LiteRT's own kernels, and those inside a delegate such as XNNPACK.
@@ -77,18 +78,18 @@ class _Library:
     def __init__(self, path: Path):
         self.functions = ctypes.CDLL(str(path))
 
-    def call(self, name: str, *arguments) -> None:
+    def call(self, name: str, *arguments: Any) -> None:
         status = getattr(self.functions, name)(*arguments)
         if status != 0:
             raise RuntimeError(f"{name} of LiteRT reports status {status}")
 
-    def make(self, name: str, *arguments) -> c_void_p:
+    def make(self, name: str, *arguments: Any) -> c_void_p:
         """What a function gives through its last argument."""
         made = c_void_p()
         self.call(name, *arguments, byref(made))
         return made
 
-    def buffer(self, kind: str, environment, compiled, signature) -> POINTER(c_void_p):
+    def buffer(self, kind: str, environment: c_void_p, compiled: c_void_p, signature: c_void_p) -> Array[c_void_p]:
         """The memory of the only input or output, as the array of one that a run takes."""
         tensor = self.make(f"LiteRtGetSignature{kind}TensorByIndex", signature, FIRST)
         description = (c_char * 512)()  # a LiteRtRankedTensorType, which is smaller

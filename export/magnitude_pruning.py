@@ -95,7 +95,12 @@ def make_schedule(sparsity: float, steps: int) -> tfmot.sparsity.keras.PruningSc
     return tfmot.sparsity.keras.PolynomialDecay(0.0, sparsity, begin_step=1, end_step=end, frequency=frequency)
 
 
-def wrap(clone: tf_keras.Model, names: list[str], schedule, pattern: tuple[int, int] | None = None) -> tf_keras.Model:
+def wrap(
+    clone: tf_keras.Model,
+    names: list[str],
+    schedule: tfmot.sparsity.keras.PruningSchedule,
+    pattern: tuple[int, int] | None = None,
+) -> tf_keras.Model:
     """`clone` with masks on the kernels of the layers `names`; it shares its layers."""
 
     def masked(layer):

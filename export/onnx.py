@@ -141,7 +141,7 @@ def _convert(clone: tf_keras.Model) -> onnx.ModelProto:
     return proto
 
 
-def _check(proto: onnx.ModelProto, image_shape) -> None:
+def _check(proto: onnx.ModelProto, image_shape: tuple[int, int, int]) -> None:
     """Raises InputError unless the file is what the head of this module says, without half or double floats."""
     onnx.checker.check_model(proto, full_check=True)
     received = [_signature(value) for value in (*proto.graph.input, *proto.graph.output)]
@@ -157,6 +157,6 @@ def _check(proto: onnx.ModelProto, image_shape) -> None:
         raise InputError(f"onnx: expected float32 throughout, found other floats: {', '.join(others[:3])}.")
 
 
-def _signature(value) -> tuple:
+def _signature(value: onnx.ValueInfoProto) -> tuple:
     tensor = value.type.tensor_type
     return value.name, tensor.elem_type, [each.dim_param or each.dim_value for each in tensor.shape.dim]

@@ -1,12 +1,16 @@
 """A trained or exported model with all that is known of it: what a server or `predict` needs beside the logits."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from export.card import card_path, read_card
 from export.runtimes import open_artifact
 from pipelines.errors import InputError
 from tfcifar.run_dir import RunDir, read_json
 from tfcifar.serving.opened import Opened
+
+if TYPE_CHECKING:
+    from tfcifar.evaluation.probabilities import Scaling
 
 
 def open_model(path: Path, threads: int = 1) -> Opened:
@@ -62,7 +66,7 @@ def _open_run(run_dir: RunDir, threads: int) -> Opened:
     )
 
 
-def _acceptance_of(run_dir: RunDir, scaling) -> dict | None:
+def _acceptance_of(run_dir: RunDir, scaling: "Scaling | None") -> dict | None:
     """From the validation logits of an evaluated run; None: it has none, or they are of another model."""
     if not run_dir.predictions.is_file():
         return None
@@ -99,7 +103,7 @@ def _card_of(path: Path) -> dict | None:
     return read_card(path) if card_path(path).is_file() else None
 
 
-def _scaling_of(card: dict):
+def _scaling_of(card: dict) -> "Scaling":
     """The temperature in a card, as a Scaling."""
     import numpy as np
 

@@ -1,8 +1,13 @@
 """Whether an exported or translated model computes what the model does from which it was made."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from pipelines.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
 
 # What rounding alone may change, as a share of the range of the outputs: another graph adds the same products in
 # another order, and may fuse operations that Keras rounds one by one. One rounding is 2^-24 in float32, 2^-11 in
@@ -47,7 +52,7 @@ def compare(expected: np.ndarray, received: np.ndarray, precision: str, name: st
     }
 
 
-def compute_precision(model) -> str:
+def compute_precision(model: "keras.Model") -> str:
     """The coarsest compute dtype among the layers of a Keras model, a key of TOLERANCE."""
     used = {layer.compute_dtype for layer in model._flatten_layers()}
     return next((dtype for dtype in ("bfloat16", "float16") if dtype in used), "float32")

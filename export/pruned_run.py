@@ -18,9 +18,9 @@ from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.complexity import count_macs
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Recipe
+from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
-from tfcifar.runs import open_splits
 from tfcifar.training.batch_norm_statistics import recompute_statistics
 from tfcifar.training.devices import ONE, Devices
 from tfcifar.training.start import Start
@@ -65,7 +65,7 @@ def prune_run(
     model = load_model(source.model)
     start = Start.behind(source, splits, model, {"pruned": asked})
     prune = partial(_prune_channels, devices=devices) if pruning.method == "channels" else _prune_magnitude
-    found = prune(model, recipe, splits, output, pruning, start, resume)
+    found: dict = prune(model, recipe, splits, output, pruning, start, resume)
     # Now, from the file: what cannot be pruned should fail at once, and `model` has changed.
     reached = {"before": describe_size(load_model(source.model), recipe, splits), **found}
     environment = read_json(output.environment)
@@ -124,16 +124,16 @@ def _prune_magnitude(
     from export.magnitude_pruning import prunable_layers, prune_magnitude, zero_share  # TF-MOT takes seconds
 
     names = prunable_layers(model)
-    schedule, pattern = pruning.settings()["schedule"], PATTERNS.get(pruning.pattern)
+    schedule, pattern = pruning.settings()["schedule"], PATTERNS[pruning.pattern] if pruning.pattern else None
     summary = prune_magnitude(
         model, recipe, splits, output, pruning.sparsity, schedule, pattern, start.provenance, resume=resume
     )
     pruned = load_model(output.model)
-    reached = {"sparsity": zero_share(pruned, names), "layers": names, "after": describe_size(pruned, recipe, splits)}
+    after = describe_size(pruned, recipe, splits)
     # History has what the float32 clone reached; this is the model's own, in its own dtypes.
-    summary["val_accuracy"] = reached["after"]["validation_accuracy"]
+    summary["val_accuracy"] = after["validation_accuracy"]
     write_json(output.timing, start.with_costs(summary, recipe, splits, model))
-    return reached
+    return {"sparsity": zero_share(pruned, names), "layers": names, "after": after}
 
 
 def describe_size(model: keras.Model, recipe: Recipe, splits: Splits) -> dict:

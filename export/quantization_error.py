@@ -35,7 +35,8 @@ def quantization_errors(float_file: Path, int8_file: Path, images: np.ndarray) -
     squares = {name: np.zeros(2) for name in shared}  # of the float output, and of the difference
     clipped, values = dict.fromkeys(shared, 0), dict.fromkeys(shared, 0)
     for image in images:
-        whole.run(image), integer.run(image)
+        whole.run(image)
+        integer.run(image)
         for name in shared:
             expected, received = whole.real(name), integer.real(name)
             squares[name] += np.square(expected).sum(), np.square(received - expected).sum()

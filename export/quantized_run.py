@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from export.calibration_data import representative_images
 from export.card import FORMATS
@@ -17,9 +18,9 @@ from tfcifar.environment import record_command
 from tfcifar.evaluation.openings import model_digest
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Distill, MultiTask, Optimizer, Recipe, Schedule, SmallImages, Transfer
+from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
-from tfcifar.runs import open_splits
 from tfcifar.training.start import Start
 from tfcifar.training.trainer import begin_run, check_same_data
 
@@ -109,7 +110,7 @@ def _check_output(output: RunDir, asked: dict, recipe: Recipe, resume: bool) -> 
         raise InputError(f"--resume: {output.path} was started otherwise; give the same options, or another --output.")
 
 
-def _accuracy(clone, splits: Splits, recipe: Recipe) -> float | None:
+def _accuracy(clone: tf_keras.Model, splits: Splits, recipe: Recipe) -> float | None:
     if recipe.data.train_on_validation:
         return None
     images = splits.validation.images.astype(np.float32)

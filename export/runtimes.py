@@ -1,6 +1,7 @@
 """Run an exported model whatever its format: uint8 images in, float32 logits out. No TensorFlow for TFLite and ONNX."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -40,7 +41,20 @@ def open_artifact(path: Path, threads: int = 1) -> Runtime:
         raise InputError(f"{path}: expected a model ending in {', '.join(RUNTIMES)}, received '{path.suffix}'.")
     if not path.is_file():
         raise InputError(f"{path}: no such file.")
-    return {"litert": LiteRT, "onnxruntime": OnnxRuntime, "keras": KerasModel}[RUNTIMES[path.suffix]](path, threads)
+    openers: dict[str, Callable[[Path, int], Runtime]] = {
+        "litert": LiteRT,
+        "onnxruntime": OnnxRuntime,
+        "keras": KerasModel,
+    }
+    return openers[RUNTIMES[path.suffix]](path, threads)
+
+
+def _image_shape(path: Path, shape: Sequence) -> tuple[int, int, int]:
+    """(height, width, 3), of the shape of a model's input. Raises InputError for what is not made for such images."""
+    if len(shape) == 4 and shape[3] == 3 and all(isinstance(size, int | np.integer) and size > 0 for size in shape[1:]):
+        return int(shape[1]), int(shape[2]), 3
+    received = f"[{', '.join(map(str, shape))}]"
+    raise InputError(f"{path}: expected a model for images, uint8 [n, height, width, 3], received one for {received}.")
 
 
 def check_images(images: np.ndarray, image_shape: tuple[int, int, int]) -> None:
@@ -82,8 +96,8 @@ class LiteRT:
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0]["dtype"] != np.uint8:
             raise InputError(f"{path}: expected a model with one uint8 input and one output, received another.")
         self.input, self.output = inputs[0]["index"], outputs[0]["index"]
-        self.image_shape = tuple(int(size) for size in inputs[0]["shape"][1:])
-        self.batch_size = int(inputs[0]["shape"][0])
+        self.image_shape = _image_shape(path, inputs[0]["shape"])
+        self.batch_size: int | None = int(inputs[0]["shape"][0])
         self.to_logits = _Output(*outputs[0]["quantization"])
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -124,7 +138,7 @@ class OnnxRuntime:
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(uint8)":
             raise InputError(f"{path}: expected a model with one uint8 input and one output, received another.")
         self.input = inputs[0].name
-        self.image_shape = tuple(inputs[0].shape[1:])
+        self.image_shape = _image_shape(path, inputs[0].shape)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         check_images(images, self.image_shape)
@@ -144,7 +158,7 @@ class KerasModel:
 
         self.model = model = load_model(path)
         self.precision = compute_precision(model)
-        self.image_shape = tuple(model.input_shape[1:])
+        self.image_shape = _image_shape(path, model.input_shape)
         anything = tf.TensorSpec([None, *self.image_shape], tf.uint8)  # one graph for batches of every size
         self.graph = tf.function(lambda images: model(images, training=False), input_signature=[anything])
 
@@ -171,7 +185,8 @@ class SavedModel:
         if len(inputs) != 1 or len(outputs) != 1 or next(iter(inputs.values())).dtype != tf.uint8:
             raise InputError(f"{path}: expected a model with one uint8 input and one output, received another.")
         (self.input,), (self.output,) = inputs, outputs
-        self.image_shape = tuple(inputs[self.input].shape[1:])
+        shape = inputs[self.input].shape
+        self.image_shape = _image_shape(path, [] if shape.rank is None else shape.as_list())
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         import tensorflow as tf

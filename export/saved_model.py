@@ -7,10 +7,15 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.errors import InputError
 from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.run_dir import RunDir, read_json, write_json
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
 
 EPILOG = """example:
   python -m export.saved_model runs/level_2-cpu-seed0
@@ -97,20 +102,20 @@ def check_replaceable(output: Path) -> None:
         )
 
 
-def parity_images(size) -> "np.ndarray":  # noqa: F821 - NumPy is not imported before the arguments are parsed
+def parity_images(size: tuple[int, int]) -> "np.ndarray":
     """uint8 [96, height, width, 3], the same on every machine: 64 of noise, 32 of shapes; never a test image."""
     import numpy as np
 
-    from pipelines.image_folder import fit_image
+    from pipelines.image_folder import fit_images
     from pipelines.synthetic import generate
 
     height, width = size
     noise = np.random.RandomState(0).randint(0, 256, (64, height, width, 3)).astype(np.uint8)
     shapes = generate(32, num_classes=10, size=max(height, width), seed=0).images
-    return np.concatenate([noise, np.stack([fit_image(image, height, width) for image in shapes])])
+    return np.concatenate([noise, fit_images(np.asarray(shapes), height, width)])
 
 
-def check_parity(model, folder: Path, images) -> dict:
+def check_parity(model: "keras.Model", folder: Path, images: "np.ndarray") -> dict:
     """Compare the logits of the SavedModel in `folder`, loaded by a fresh process without Keras, with the model's.
 
     Args:
@@ -132,7 +137,7 @@ def check_parity(model, folder: Path, images) -> dict:
     return compare(expected, received, compute_precision(model), "SavedModel")
 
 
-def _write(model, folder: Path) -> None:
+def _write(model: "keras.Model", folder: Path) -> None:
     import keras
     import tensorflow as tf
 
@@ -144,7 +149,7 @@ def _write(model, folder: Path) -> None:
     archive.write_out(str(folder), verbose=False)
 
 
-def _logits_in_fresh_process(folder: Path, images):
+def _logits_in_fresh_process(folder: Path, images: "np.ndarray") -> "np.ndarray":
     import numpy as np
 
     with tempfile.TemporaryDirectory() as scratch:

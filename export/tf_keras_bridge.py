@@ -8,9 +8,13 @@ TensorFlow Model Optimization prunes and quantizes legacy `tf_keras` models only
     model = from_tf_keras(tfmot.sparsity.keras.strip_pruning(clone), model)
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 import tf_keras
+from keras import Operation
+from tf_keras import layers as legacy
 
 from export.bridge_layers import WITHOUT_WEIGHTS, translate_layer, translate_operation
 from export.parity import compare, compute_precision
@@ -80,7 +84,7 @@ class _Graph:
             raise InputError(f"tf_keras: expected a functional or sequential model, received {type(model).__name__}.")
         return tf_keras.Model(inputs[0] if len(inputs) == 1 else inputs, self.run(model, inputs), name=model.name)
 
-    def run(self, model: keras.Model, inputs: list):
+    def run(self, model: keras.Model, inputs: list) -> Any:
         """The outputs of `model`, in their structure, as tf_keras tensors made from `inputs`."""
         if isinstance(model, keras.Sequential):
             (outputs,) = inputs
@@ -111,7 +115,7 @@ class _Graph:
             waiting = later
         return _structure(config["output_layers"], tensors)
 
-    def call(self, operation, arguments: list, named: dict):
+    def call(self, operation: Operation, arguments: list, named: dict) -> Any:
         # Both are for the training of a Keras 3 model, and are there with their defaults.
         named = {name: each for name, each in named.items() if name not in ("training", "mask") and each is not None}
         if isinstance(operation, keras.Model) and self.flatten:
@@ -140,14 +144,14 @@ class _Graph:
                 _set_weights(translated, operation.get_weights())
 
 
-def _set_weights(layer, weights: list[np.ndarray]) -> None:
+def _set_weights(layer: legacy.Layer, weights: list[np.ndarray]) -> None:
     shapes, received = ([tuple(each.shape) for each in of] for of in (layer.get_weights(), weights))
     if shapes != received:
         raise InputError(f"tf_keras: {layer.name}: expected weights of the shapes {shapes}, received {received}.")
     layer.set_weights(weights)
 
 
-def leaf_layers(model) -> list:
+def leaf_layers(model: keras.Model | tf_keras.Model) -> list:
     """The layers of a model and of models inside it, in their order, without these models."""
     found = []
     for layer in model.layers:
@@ -155,13 +159,13 @@ def leaf_layers(model) -> list:
     return found
 
 
-def _flat(arguments) -> list:
+def _flat(arguments: Any) -> list:
     if isinstance(arguments, list | tuple):
         return [each for argument in arguments for each in _flat(argument)]
     return [arguments]
 
 
-def _places(structure) -> list[tuple]:
+def _places(structure: Any) -> list[tuple]:
     """The (layer, call, output) entries of a config's `input_layers`, which nests them as the model does."""
     if _is_place(structure):
         return [tuple(structure)]
@@ -169,7 +173,7 @@ def _places(structure) -> list[tuple]:
     return [place for each in values for place in _places(each)]
 
 
-def _structure(structure, tensors: dict):
+def _structure(structure: Any, tensors: dict) -> Any:
     if _is_place(structure):
         return tensors[tuple(structure)]
     if isinstance(structure, dict):
@@ -177,11 +181,11 @@ def _structure(structure, tensors: dict):
     return [_structure(each, tensors) for each in structure]
 
 
-def _is_place(structure) -> bool:
+def _is_place(structure: Any) -> bool:
     return isinstance(structure, list | tuple) and len(structure) == 3 and isinstance(structure[0], str)
 
 
-def _taken(node) -> list[tuple]:
+def _taken(node: Any) -> list[tuple]:
     """Which outputs a call takes."""
     if isinstance(node, dict) and node.get("class_name") == TENSOR:
         return [tuple(node["config"]["keras_history"])]
@@ -190,7 +194,7 @@ def _taken(node) -> list[tuple]:
     return [place for each in node for place in _taken(each)] if isinstance(node, list | tuple) else []
 
 
-def _filled(node, tensors: dict):
+def _filled(node: Any, tensors: dict) -> Any:
     """Arguments of a call with tensors in place of their descriptions."""
     if isinstance(node, dict) and node.get("class_name") == TENSOR:
         return tensors[tuple(node["config"]["keras_history"])]

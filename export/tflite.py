@@ -7,6 +7,7 @@ best. Nothing falls back: an operation that the format has no kernel for is an e
 floating-point numbers.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -36,11 +37,14 @@ def write_tflite(model: keras.Model, path: Path, form: str, representative: np.n
 
     Raises:
         InputError: no such form, or something in the model has no kernel in it.
+        ValueError: "int8" without representative images.
     """
     if form not in FORMS:
         raise unknown("form", form, FORMS)
     clone = to_tf_keras(fold(model), flatten=True)
     if form == "int8":
+        if representative is None:
+            raise ValueError("representative: expected images of the training split for int8. Received: None")
         content = convert_to_int8(clone, representative)
     else:
         content = _convert(_float_converter(clone, form))
@@ -66,7 +70,7 @@ def _int8_converter(clone: tf_keras.Model, representative: np.ndarray) -> tf.lit
     return converter
 
 
-def _one_by_one(representative: np.ndarray):
+def _one_by_one(representative: np.ndarray) -> Iterator[np.ndarray]:
     """float32 [1, h, w, 3] each; the first has all values from 0 to 255, so that bytes come in as they are."""
     whole_range = np.resize(np.arange(256, dtype=np.uint8), representative.shape[1:])
     for image in (whole_range, *representative):
@@ -92,7 +96,7 @@ def _float_converter(clone: tf_keras.Model, form: str) -> tf.lite.TFLiteConverte
     return converter
 
 
-def _converter(clone: tf_keras.Model, dtype) -> tf.lite.TFLiteConverter:
+def _converter(clone: tf_keras.Model, dtype: tf.DType) -> tf.lite.TFLiteConverter:
     signature = tf.TensorSpec((1, *clone.input_shape[1:]), dtype, name="images")
 
     @tf.function(input_signature=[signature])
@@ -124,5 +128,5 @@ def check_types(content: bytes, integers_only: bool) -> None:
         raise InputError(f"tflite: expected integers alone, found {len(floats)} tensors of other types: {first}.")
 
 
-def _read(content: bytes):
+def _read(content: bytes) -> schema.ModelT:
     return flatbuffer_utils.convert_bytearray_to_object(bytearray(content))

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 from tqdm import tqdm
 
 from export.card import describe_artifact, write_card
 from export.parity import agreement
-from export.runtimes import open_artifact
+from export.runtimes import Runtime, open_artifact
 from pipelines.sources import Examples
 from pipelines.splits import Splits
 from tfcifar.evaluation.acceptance import fit_acceptance
@@ -25,7 +26,7 @@ FIGURES = ("n", "accuracy", "accuracy_ci95", "loss", "ece", "brier")
 
 
 def verify(
-    model, run_dir: RunDir, splits: Splits, paths: dict[str, Path], name: str, on_test: bool = True
+    model: keras.Model, run_dir: RunDir, splits: Splits, paths: dict[str, Path], name: str, on_test: bool = True
 ) -> tuple[list[dict], np.ndarray]:
     """Judge each file of `paths` and write its card.
 
@@ -88,6 +89,6 @@ def _metrics(logits: np.ndarray, examples: Examples, splits: Splits) -> dict:
     return {"nll" if figure == "loss" else figure: found[figure] for figure in FIGURES}
 
 
-def _predict(runtime, examples: Examples) -> np.ndarray:
+def _predict(runtime: Runtime, examples: Examples) -> np.ndarray:
     parts = range(0, len(examples), BATCH)
     return np.concatenate([runtime(np.ascontiguousarray(examples.images[at : at + BATCH])) for at in parts])

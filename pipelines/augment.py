@@ -128,7 +128,7 @@ def augment_batch(images, labels, example_ids, epoch, seed, config, rows=None, b
     return images, labels
 
 
-def mixes(config) -> bool:
+def mixes(config: Augment) -> bool:
     """Whether `config` mixes an image with the one before it in the batch."""
     return bool(config.mixup_alpha or config.cutmix_alpha)
 

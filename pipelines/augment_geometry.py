@@ -98,7 +98,8 @@ def shift(images, seed, fraction, mode="reflect"):
     Returns:
         float32 [b, h, w, c].
     """
-    return _translate(images, seed, *_shift_limits(images, fraction), mode)
+    rows, columns = _shift_limits(images, fraction)
+    return _translate(images, seed, rows, columns, mode)
 
 
 def shift_move(images, seed, fraction):

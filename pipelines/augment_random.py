@@ -15,7 +15,8 @@ GENERATOR = "philox"
 BETA_QUANTILES = 8192  # a step of 1/8192 in probability: finer than a batch can tell
 
 
-_part = ContextVar("part", default=None)  # (rows int [b], batch size) while a part of a batch is augmented
+# (rows int [b], batch size) while a part of a batch is augmented
+_part: ContextVar[tuple[tf.Tensor, tf.Tensor] | None] = ContextVar("part", default=None)
 
 
 @contextmanager

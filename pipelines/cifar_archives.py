@@ -5,6 +5,7 @@ Members of a .tar.gz are read in memory; nothing is extracted to disk.
 """
 
 import hashlib
+import importlib
 import io
 import pickle
 import tarfile
@@ -16,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.errors import InputError
-from pipelines.image_folder import fit_image
-from pipelines.sources import Examples, Source, check_labels
+from pipelines.examples import Examples, Source, check_labels
+from pipelines.image_folder import fit_images
 
 PIXELS = 3 * 32 * 32  # bytes of one image: the red, the green, then the blue plane, each row by row
 
@@ -115,7 +116,10 @@ def open_cifar(path: Path, image_size: int | None = None) -> Source:
     if path.is_file():
         release, read = _open_archive(path)
     else:
-        release, folder = _release_of_folder(path)
+        known = _release_of_folder(path)
+        if known is None:
+            raise InputError(f"{path}: expected the files of an extracted CIFAR archive, received none.")
+        release, folder = known
 
         def read(names: tuple[str, ...]) -> dict[str, bytes]:
             return {name: _read_checked(folder, release.folder, name) for name in names}
@@ -123,8 +127,8 @@ def open_cifar(path: Path, image_size: int | None = None) -> Source:
     def load(contents: dict[str, bytes]) -> Examples:
         parts = [_parse(release, name, content, len(class_names)) for name, content in contents.items()]
         images = np.concatenate([part.images for part in parts])
-        if image_size and image_size != 32:
-            images = np.stack([fit_image(image, image_size, image_size) for image in images])
+        if image_size:
+            images = fit_images(images, image_size, image_size)
         return Examples(images, np.concatenate([part.labels for part in parts]))
 
     contents = read((release.meta, *release.train))
@@ -153,8 +157,9 @@ def _open_archive(path: Path) -> tuple[Release, Callable[[tuple[str, ...]], dict
             with tarfile.open(path) as archive:
                 for member in archive:  # in one pass: going back means decompressing from the start again
                     folder, _, name = member.name.rpartition("/")
-                    if folder == release.folder and name in names and member.isfile():
-                        found[name] = archive.extractfile(member).read()
+                    wanted = folder == release.folder and name in names and member.isfile()
+                    if wanted and (content := archive.extractfile(member)):
+                        found[name] = content.read()
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise InputError(f"{path}: not a readable archive: {error}.") from error
         if missing := set(names) - set(found):
@@ -237,7 +242,8 @@ class _ArrayUnpickler(pickle.Unpickler):
 
     def find_class(self, module, name):
         if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
-            return np._core.multiarray._reconstruct  # the old name, which the files use, warns in NumPy 2
+            # The old name, which the files use, warns in NumPy 2; the new one is private, and untyped.
+            return importlib.import_module("numpy._core.multiarray")._reconstruct
         if module == "numpy" and name in ("ndarray", "dtype"):
             return getattr(np, name)
         raise InputError(f"pickle: expected only NumPy arrays, received {module}.{name}; it was not run.")

@@ -3,6 +3,7 @@
 Signatures and sources as in `corruptions_noise`.
 """
 
+from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
@@ -53,7 +54,7 @@ def pixelate(images, severity, draws):
     return _each_picture(images, pixelated)
 
 
-def _each_picture(images: np.ndarray, change) -> np.ndarray:
+def _each_picture(images: np.ndarray, change: Callable[[Image.Image], Image.Image]) -> np.ndarray:
     pictures = (Image.fromarray(image) for image in np.rint(images * 255).astype(np.uint8))
     return np.stack([np.asarray(change(picture)) for picture in pictures]).astype(np.float32) / 255
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
+from pipelines.corruptions_random import Draws
 from pipelines.corruptions_resample import reference_shape, resized
 
 PANES = 5  # as many as the original draws from
@@ -18,7 +19,7 @@ DIRECTIONS = 8
 DARK, LIGHT = np.array([0.20, 0.29, 0.40], np.float32), np.array([0.90, 0.96, 1.00], np.float32)  # blue to white
 
 
-def ice(size: tuple[int, int], draws) -> np.ndarray:
+def ice(size: tuple[int, int], draws: Draws) -> np.ndarray:
     """A random piece of a random pane for each image of `draws`: float32 [n, *size, 3] in 0..1."""
     height, width = reference_shape(*size)
     which, top, left = (draws.integers(0, high) for high in (PANES, PANE_SIZE, PANE_SIZE))

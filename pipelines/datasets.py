@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pipelines.augment import augment_batch, mixes
 from pipelines.augment_config import Augment
-from pipelines.disk_images import DiskImages
+from pipelines.disk_images import DiskImages, Images
 from pipelines.errors import InputError, check
 from pipelines.sharding import WHOLE, Shares
 from pipelines.sources import Examples
@@ -133,14 +133,14 @@ def _evaluated_parts(examples: Examples, batch_size: int, shares: Shares) -> tf.
     return ds.apply(tf.data.experimental.assert_cardinality(batches * (shares.last - shares.first)))
 
 
-def make_image_dataset(images, batch_size: int) -> tf.data.Dataset:
+def make_image_dataset(images: Images, batch_size: int) -> tf.data.Dataset:
     """Batches of all `images` (uint8 [n, h, w, c], an array or `DiskImages`), in order, the last one smaller."""
     if isinstance(images, DiskImages):
         return tf.data.Dataset.range(len(images)).batch(batch_size).map(reader(images), tf.data.AUTOTUNE)
     return tf.data.Dataset.from_tensor_slices(images).batch(batch_size)
 
 
-def reader(images) -> Callable[[tf.Tensor], tf.Tensor]:
+def reader(images: Images) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function for `tf.data`: ids (int64 [b]) -> those of `images`, uint8 [b, h, w, c]."""
     if not isinstance(images, DiskImages):
         in_memory = tf.constant(images)

@@ -7,8 +7,10 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from pipelines.errors import cannot_write
 
@@ -25,7 +27,8 @@ class DiskImages:
 
     def __init__(self, path: Path, image_shape: tuple[int, int, int], rows: np.ndarray):
         """rows: int64 [n], which images of the file these are, in this order."""
-        self.path, self.image_shape, self.rows = path, tuple(image_shape), rows
+        height, width, channels = image_shape
+        self.path, self.image_shape, self.rows = path, (height, width, channels), rows
         self._file = np.memmap(path, np.uint8, "r").reshape(-1, *self.image_shape)
 
     @property
@@ -35,14 +38,14 @@ class DiskImages:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index) -> np.ndarray:
+    def __getitem__(self, index: Any) -> np.ndarray:
         return np.array(self._file[self.rows[index]])
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         """All of them, in memory: for what cannot do with less."""
         return self[:].astype(dtype or self.dtype, copy=False)
 
-    def astype(self, dtype) -> np.ndarray:
+    def astype(self, dtype: DTypeLike) -> np.ndarray:
         return self.__array__(dtype)
 
     def take(self, indices: np.ndarray) -> "DiskImages":
@@ -54,6 +57,9 @@ class DiskImages:
         if self.path != other.path:
             raise ValueError(f"images: expected those of one file. Received: {self.path}, {other.path}")
         return DiskImages(self.path, self.image_shape, np.concatenate([self.rows, other.rows]))
+
+
+Images: TypeAlias = np.ndarray | DiskImages  # what only indexes its images takes either
 
 
 def cache_folder() -> Path:

@@ -31,7 +31,7 @@ def unknown(what: str, received: str, choices: Iterable[str]) -> InputError:
     return InputError(f"{what}: no such name: {received}.{hint} Choices: {', '.join(choices)}.")
 
 
-def check(condition: bool, what: str, expected: str, received) -> None:
+def check(condition: bool, what: str, expected: str, received: object) -> None:
     if not condition:
         raise InputError(f"{what}: expected {expected}, received {received!r}.")
 

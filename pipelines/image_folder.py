@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipelines.disk_images import DiskImages, keep_on_disk
+from pipelines.disk_images import DiskImages, Images, keep_on_disk
 from pipelines.errors import InputError
-from pipelines.sources import Examples, Source
+from pipelines.examples import Examples, Source
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # by content; Pillow knows many more, some of which start other programs
@@ -139,6 +139,13 @@ def fit_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.array(ImageOps.fit(Image.fromarray(image), (width, height), Image.Resampling.BILINEAR))
 
 
+def fit_images(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    """`fit_image` of each: uint8 [n, h, w, 3] -> [n, height, width, 3]; `images` itself if they have this size."""
+    if images.shape[1:3] == (height, width):
+        return images
+    return np.stack([fit_image(image, height, width) for image in images])
+
+
 def common_size(sizes: list[tuple[int, int]]) -> tuple[int, int]:
     """The (height, width) for images of `sizes`: theirs if they agree, else a square.
 
@@ -158,7 +165,7 @@ def _open(source: str | Path | bytes) -> Image.Image:
         return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
 
 
-def _unreadable(name, error: Exception) -> InputError:
+def _unreadable(name: object, error: Exception) -> InputError:
     reason = str(error).splitlines()[0] if str(error) else repr(error)
     if isinstance(error, UnidentifiedImageError):  # its own text shows Python's name of the bytes
         reason = f"no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} file"
@@ -201,7 +208,7 @@ def _read_to_disk(files: list[tuple[Path, int]], height: int, width: int) -> Exa
     return _examples(keep_on_disk(decoded, len(files), (height, width, 3), repr(known)), files)
 
 
-def _examples(images, files: list[tuple[Path, int]]) -> Examples:
+def _examples(images: Images, files: list[tuple[Path, int]]) -> Examples:
     names = np.array(["/".join(path.parts[-3:]) for path, _ in files])  # part/class/file
     return Examples(images, np.array([label for _, label in files], np.int64), names)
 
@@ -210,4 +217,5 @@ def _part(examples: Examples, start: int, stop: int) -> Examples:
     """A view in memory, or still on the disk."""
     if isinstance(examples.images, DiskImages):
         return examples.take(np.arange(start, stop))
-    return Examples(examples.images[start:stop], examples.labels[start:stop], examples.files[start:stop])
+    files = None if examples.files is None else examples.files[start:stop]
+    return Examples(examples.images[start:stop], examples.labels[start:stop], files)

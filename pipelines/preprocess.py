@@ -1,9 +1,11 @@
 """The only normalization in the project: layers at the entrance of each model, so that callers send 0..255."""
 
+from collections.abc import Sequence
+
 import keras
 
 # What ImageNet backbones of keras.applications were trained with, as scale and offset on RGB 0..255.
-IMAGENET_NORMALIZATION = {
+IMAGENET_NORMALIZATION: dict[str, dict[str, float | list[float]]] = {
     "tf": {"scale": 1 / 127.5, "offset": -1.0},  # to [-1, 1]
     "caffe": {
         "scale": 1.0,
@@ -13,7 +15,7 @@ IMAGENET_NORMALIZATION = {
 }
 
 
-def standardize(mean, std) -> keras.layers.Layer:
+def standardize(mean: Sequence[float], std: Sequence[float]) -> keras.layers.Layer:
     """(x / 255 - mean) / std per channel, for x in 0..255 and mean, std in [0, 1] units."""
     scale = [1 / (255 * s) for s in std]
     offset = [-m / s for m, s in zip(mean, std, strict=True)]

@@ -1,6 +1,7 @@
 """Which part of each batch a worker reads: equal parts that together are the batch, on however many devices."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from pipelines.errors import check
 
@@ -32,7 +33,7 @@ class Shares:
         )
         return batch_size // self.count
 
-    def bounds(self, part, total: int) -> tuple:
+    def bounds(self, part: Any, total: int) -> tuple:
         """The rows [start, stop) of `total` that are the part numbered `part`; sizes differ by one at most."""
         return total * part // self.count, total * (part + 1) // self.count
 

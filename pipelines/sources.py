@@ -1,100 +1,19 @@
-"""Where images come from: one small type for all of them, and the function that opens one by name.
+"""Where images come from: the function that opens a data set by name.
 
-Each kind has a file of its own: `tfds_source`, `cifar_archives`, `image_folder`, `synthetic`.
+Each kind has a file of its own: `tfds_source`, `cifar_archives`, `image_folder`, `synthetic`. What they give is in
+`examples`, and may be had from here.
 """
 
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from pipelines.disk_images import DiskImages
 from pipelines.errors import InputError
+from pipelines.examples import Examples, Source, check_labels, joined
+
+__all__ = ["Examples", "Source", "check_labels", "joined", "open_source"]
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Labelled images, in memory or on the disk.
-
-    images: uint8 [n, height, width, 3], RGB, 0..255; `DiskImages` are read where they are indexed.
-    labels: int64 [n], class numbers from 0.
-    files: str [n], the file that each came from, for people; None where they have no files of their own.
-
-    Raises InputError if dtype, rank or length differ from this.
-    """
-
-    images: np.ndarray | DiskImages
-    labels: np.ndarray
-    files: np.ndarray | None = None
-
-    def __post_init__(self):
-        images, labels = self.images, self.labels
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
-            raise InputError(f"images: expected uint8 [n, h, w, 3], received {images.dtype} {images.shape}.")
-        if labels.dtype != np.int64 or labels.shape != (len(images),):
-            raise InputError(
-                f"labels: expected int64 [{len(images)}], one per image, received {labels.dtype} {labels.shape}."
-            )
-        if self.files is not None and self.files.shape != labels.shape:
-            raise InputError(f"files: expected [{len(images)}], one per image, received {self.files.shape}.")
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, indices: np.ndarray) -> "Examples":
-        """A copy of the examples at `indices` (int64 [m]), in that order; on the disk no image is copied."""
-        files = None if self.files is None else self.files[indices]
-        on_disk = isinstance(self.images, DiskImages)
-        images = self.images.take(indices) if on_disk else self.images[indices]
-        return Examples(images, self.labels[indices], files)
-
-    def file_of(self, index: int) -> str:
-        """The file of one example; empty where there are none."""
-        return "" if self.files is None else str(self.files[index])
-
-
-def joined(first: Examples, second: Examples) -> Examples:
-    """`first` followed by `second`; their images are of one size."""
-    both_have_files = first.files is not None and second.files is not None
-    on_disk = isinstance(first.images, DiskImages)
-    return Examples(
-        first.images.followed_by(second.images) if on_disk else np.concatenate([first.images, second.images]),
-        np.concatenate([first.labels, second.labels]),
-        np.concatenate([first.files, second.files]) if both_have_files else None,
-    )
-
-
-@dataclass(frozen=True)
-class Source:
-    """A data set as its authors divided it; `splits.make_splits` divides it further.
-
-    image_shape: (height, width, 3) of every image.
-    train: the official training part.
-    validation: the official validation part, or None.
-    load_test: reads the official test part when called, and nothing of it before; None if there is none.
-    """
-
-    name: str
-    class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
-    train: Examples
-    validation: Examples | None
-    load_test: Callable[[], Examples] | None
-
-
-def check_labels(labels: np.ndarray, num_classes: int, where: str) -> None:
-    """Raises InputError, naming `where` and the first offender, if a label lies outside 0..num_classes-1."""
-    bad = np.flatnonzero((labels < 0) | (labels >= num_classes))
-    if len(bad):
-        raise InputError(
-            f"{where}: expected labels 0..{num_classes - 1}, received {labels[bad[0]]} at index {bad[0]}"
-            f" ({len(bad)} of {len(labels)} labels out of range)."
-        )
 
 
 def open_source(

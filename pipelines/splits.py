@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.disk_images import Images
 from pipelines.errors import InputError
 from pipelines.folds import fold_of
 from pipelines.sources import Examples, Source, check_labels, joined
@@ -84,8 +85,9 @@ def make_splits(
     check_labels(source.train.labels, num_classes, f"{source.name} train")
     if source.validation is not None:
         check_labels(source.validation.labels, num_classes, f"{source.name} validation")
-    train, _ = _without_test(source)
-    held_out, validation = None, source.validation
+    train = _without_test(source)
+    held_out: Examples | None = None
+    validation = source.validation
     if folds:
         pool, validation = training_pool(source), None  # the official validation part takes its turn in a fold too
         in_fold = fold_of(pool.labels, folds, split_seed) == fold
@@ -98,14 +100,14 @@ def make_splits(
     if train_fraction < 1:
         train = train.take(_stratified(train.labels, source.class_names, train_fraction, split_seed)[1])
     mean, std = channel_statistics(train.images)
-    parts = {"train": train, "validation": validation} | ({"held_out": held_out} if folds else {})
+    parts = {"train": train, "validation": validation} | ({} if held_out is None else {"held_out": held_out})
     checksums = {name: checksum(part) for name, part in parts.items()}
     return Splits(source, train, validation, checksums, mean, std, held_out)
 
 
 def training_pool(source: Source) -> Examples:
     """All images that may be trained on, in one fixed order: the training part, then an official validation part."""
-    train, _ = _without_test(source)
+    train = _without_test(source)
     return train if source.validation is None else joined(train, source.validation)
 
 
@@ -116,21 +118,21 @@ def open_test_split(source: Source) -> tuple[Examples, str]:
     It is the source's own test part, or else the TEST_FRACTION that `make_splits` never lets into train or
     validation. No argument of `make_splits` changes it.
     """
-    _, held_out = _without_test(source) if source.load_test is None else (None, source.load_test())
-    check_labels(held_out.labels, len(source.class_names), f"{source.name} test")
-    return held_out, checksum(held_out)
+    test = _divided(source)[1] if source.load_test is None else source.load_test()
+    check_labels(test.labels, len(source.class_names), f"{source.name} test")
+    return test, checksum(test)
 
 
 def checksum(examples: Examples) -> str:
     """ "sha256:<hex>" over shape, pixels and labels, in order; the same on every machine."""
     digest = hashlib.sha256(repr(examples.images.shape).encode())
     for chunk in _chunks(examples.images):
-        digest.update(np.ascontiguousarray(chunk))
-    digest.update(examples.labels.astype("<i8"))
+        digest.update(np.ascontiguousarray(chunk).data)
+    digest.update(examples.labels.astype("<i8").data)
     return f"sha256:{digest.hexdigest()}"
 
 
-def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_statistics(images: Images) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Mean and standard deviation of each channel over all pixels, in units of [0, 1].
 
     Exact, from histograms: a float copy of CIFAR-10 would take 600 MB. The standard deviation is over pixels,
@@ -146,30 +148,33 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     share = histogram / histogram.sum(axis=1, keepdims=True)
     values = np.arange(256) / 255
     mean = share @ values
-    std = np.sqrt(share @ values**2 - mean**2)
-    return tuple(mean.tolist()), tuple(std.tolist())
+    (red, green, blue), (std_red, std_green, std_blue) = mean, np.sqrt(share @ values**2 - mean**2)
+    return (float(red), float(green), float(blue)), (float(std_red), float(std_green), float(std_blue))
 
 
-def _chunks(images) -> Iterator[np.ndarray]:
+def _chunks(images: Images) -> Iterator[np.ndarray]:
     """Consecutive parts of at most CHUNK bytes, for images that are not in memory."""
     step = max(1, CHUNK // int(np.prod(images.shape[1:])))
     for start in range(0, len(images), step):
         yield images[start : start + step]
 
 
-def _without_test(source: Source) -> tuple[Examples, Examples | None]:
-    """(what is left for train and validation, the test split carved out of the training part or None)."""
-    if source.load_test is not None:
-        return source.train, None
-    keep, held_out = _stratified(source.train.labels, source.class_names, TEST_FRACTION, TEST_SEED)
-    return source.train.take(keep), source.train.take(held_out)
+def _without_test(source: Source) -> Examples:
+    """The training part, less what it gives up for a test split."""
+    return _divided(source)[0] if source.load_test is None else source.train
+
+
+def _divided(source: Source) -> tuple[Examples, Examples]:
+    """The training part of a source without a test part: what is left of it, and the test split carved out of it."""
+    keep, test = _stratified(source.train.labels, source.class_names, TEST_FRACTION, TEST_SEED)
+    return source.train.take(keep), source.train.take(test)
 
 
 def _stratified(
     labels: np.ndarray, class_names: tuple[str, ...], fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices (kept, held out), each ascending; of each class round(fraction * count), at least 1, is held out."""
-    held_out = []
+    parts = []
     for label, name in enumerate(class_names):
         members = np.flatnonzero(labels == label)
         if len(members) < 2:
@@ -179,6 +184,6 @@ def _stratified(
             )
         count = min(max(1, round(fraction * len(members))), len(members) - 1)
         # RandomState, because NumPy promises that its stream never changes; that of Generator may.
-        held_out.append(np.random.RandomState([seed, label]).permutation(members)[:count])
-    held_out = np.sort(np.concatenate(held_out))
+        parts.append(np.random.RandomState([seed, label]).permutation(members)[:count])
+    held_out = np.sort(np.concatenate(parts))
     return np.setdiff1d(np.arange(len(labels)), held_out), held_out

@@ -8,10 +8,12 @@ Shapes are signed distance functions, negative inside, in a frame where they fil
 Inigo Quilez, https://iquilezles.org/articles/distfunctions2d/.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pipelines.errors import InputError
-from pipelines.sources import Examples, Source
+from pipelines.examples import Examples, Source
 
 NUM_TRAIN, NUM_TEST = 5000, 1000
 DEFAULT_SIZE = 32  # pixels, like CIFAR
@@ -109,7 +111,7 @@ def generate(count: int, num_classes: int, size: int, seed: int) -> Examples:
     return Examples(images, labels)
 
 
-def _draw(rng, shapes, textures, size: int) -> np.ndarray:
+def _draw(rng: np.random.Generator, shapes: np.ndarray, textures: np.ndarray, size: int) -> np.ndarray:
     """uint8 [n, size, size, 3] for shape and texture numbers, int [n] each."""
     n = len(shapes)
 
@@ -150,7 +152,7 @@ def _frame(x, y, turn, scale):
     return x * cos + y * sin, y * cos - x * sin
 
 
-def _background(uniform, x, y) -> np.ndarray:
+def _background(uniform: Callable, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Offsets from the ground colour, float32 [n, size, size, 3]: a gradient and three blots of clutter."""
     slope = uniform(-0.15, 0.15, 2, 1, 1, 3)
     image = slope[:, 0] * x[..., None] + slope[:, 1] * y[..., None]

@@ -9,12 +9,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipelines.errors import InputError
+from pipelines.examples import Examples, Source, check_labels
 from pipelines.image_folder import common_size, fit_image
-from pipelines.sources import Examples, Source, check_labels
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
 
 DECODE_BATCH = 512  # images per step from tf.data to NumPy: large enough that Python's share is small
 
@@ -78,7 +83,7 @@ def _import_tfds():
     return tfds
 
 
-def _builder(name: str, data_dir: Path):
+def _builder(name: str, data_dir: Path) -> "tfds.core.DatasetBuilder":
     tfds = _import_tfds()
     base = re.split(r"[/:]", name)[0]
     if base not in list_names() and not (data_dir / base).is_dir():  # a folder: the user's own TFDS data set
@@ -89,7 +94,7 @@ def _builder(name: str, data_dir: Path):
         raise InputError(f"{name}: TFDS cannot open it in {data_dir}: {_first_line(error)}") from error
 
 
-def _download(builder, name: str, data_dir: Path) -> None:
+def _download(builder: "tfds.core.DatasetBuilder", name: str, data_dir: Path) -> None:
     tfds = _import_tfds()
     print(f"{name}: not in {data_dir}; downloading it with TFDS.", file=sys.stderr, flush=True)
     with _quick_quiet_download(tfds), redirect_stdout(io.StringIO()):
@@ -129,7 +134,7 @@ def _quick_quiet_download(tfds):
         downloader.MAX_RETRIES = retries
 
 
-def _supervised_features(builder, name: str):
+def _supervised_features(builder: "tfds.core.DatasetBuilder", name: str) -> tuple:
     """The image and the label feature, or InputError if the set does not consist of such pairs."""
     tfds = _import_tfds()
     keys, features = builder.info.supervised_keys, builder.info.features
@@ -149,7 +154,7 @@ def _supervised_features(builder, name: str):
 
 
 @contextmanager
-def _naming_damaged_files(builder, split: str) -> Iterator[None]:
+def _naming_damaged_files(builder: "tfds.core.DatasetBuilder", split: str) -> Iterator[None]:
     import tensorflow as tf
 
     try:
@@ -167,11 +172,11 @@ def _naming_damaged_files(builder, split: str) -> Iterator[None]:
         raise InputError(f"{builder.data_path}: cannot read {split}: {_first_line(error)}") from error
 
 
-def _dataset(builder, split: str):
+def _dataset(builder: "tfds.core.DatasetBuilder", split: str) -> "tf.data.Dataset":
     return builder.as_dataset(split=split, as_supervised=True, shuffle_files=False)
 
 
-def _read_fixed(builder, split: str) -> Examples:
+def _read_fixed(builder: "tfds.core.DatasetBuilder", split: str) -> Examples:
     """Images of one known size, decoded by tf.data on all cores into one preallocated array."""
     count = builder.info.splits[split].num_examples
     images = np.empty((count, *builder.info.features[builder.info.supervised_keys[0]].shape), np.uint8)
@@ -186,12 +191,12 @@ def _read_fixed(builder, split: str) -> Examples:
     return Examples(images, labels)
 
 
-def _pairs(builder, split: str) -> Iterator[tuple[np.ndarray, int]]:
+def _pairs(builder: "tfds.core.DatasetBuilder", split: str) -> Iterator[tuple[np.ndarray, int]]:
     with _naming_damaged_files(builder, split):
         yield from _dataset(builder, split).prefetch(16).as_numpy_iterator()
 
 
-def _read_fitted(builder, split: str, height: int, width: int) -> Examples:
+def _read_fitted(builder: "tfds.core.DatasetBuilder", split: str, height: int, width: int) -> Examples:
     """Images of any size or grey ones, brought to [height, width, 3] one by one."""
     count = builder.info.splits[split].num_examples
     images, labels = np.empty((count, height, width, 3), np.uint8), np.empty(count, np.int64)
@@ -204,7 +209,7 @@ def _read_fitted(builder, split: str, height: int, width: int) -> Examples:
     return Examples(images, labels)
 
 
-def _check_count(builder, split: str, received: int, expected: int) -> None:
+def _check_count(builder: "tfds.core.DatasetBuilder", split: str, received: int, expected: int) -> None:
     if received != expected:
         raise InputError(f"{builder.data_path}: {split}: expected {expected} examples, received {received}.")
 

@@ -22,7 +22,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], durable: bool = Fals
     """
 
     def write(temporary: Path) -> None:
-        np.savez(temporary, **arrays)
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]  # a name could be that of another argument
         with zipfile.ZipFile(temporary, "a") as file:
             file.comment = MARK + b"0" * DIGITS
         _put_digest(temporary)

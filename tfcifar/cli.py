@@ -31,7 +31,7 @@ def make_parser(module: str, description: str, examples: str) -> argparse.Argume
     )
 
 
-def add_strategy(parser: argparse.ArgumentParser) -> None:
+def add_strategy(parser: argparse._ActionsContainer) -> None:
     """The option of every command that trains, for `tfcifar.training.devices.open_devices`."""
     parser.add_argument("--strategy", choices=STRATEGIES, default="none",
                         help="devices that share each batch: docs/scaling.md (default: one device)")  # fmt: skip

@@ -29,16 +29,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def evaluate_and_print(run_dir: RunDir, tta: str | None = None) -> None:
-    """Evaluate one run, with the views `tta` or the recipe's own, and print its short result table."""
-    from tfcifar.evaluation.evaluate_run import evaluate_run
-    from tfcifar.reporting.tables import result_table
-
-    metrics = evaluate_run(run_dir, tta)
-    print(result_table(metrics))
-    print(f"figures: {run_dir.figures}/", flush=True)
-
-
 def compare_tta_and_print(run_dir: RunDir) -> None:
     """Compare all test-time views of one run on its validation split, and print the table."""
     from tfcifar.evaluation.tta_comparison import compare_views
@@ -52,6 +42,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     run_dirs = [RunDir.existing(path) for path in args.run_dir]
     start_tensorflow()
+    from tfcifar.runs import evaluate_and_print
+
     for run_dir in run_dirs:
         with locked(run_dir.path):
             if args.compare_tta:

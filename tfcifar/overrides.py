@@ -7,8 +7,13 @@ import typing
 
 from pipelines.errors import InputError
 
+if typing.TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-def override(config, assignments: list[str]):
+Config = typing.TypeVar("Config", bound="DataclassInstance")
+
+
+def override(config: Config, assignments: list[str]) -> Config:
     """Return `config` with every `path=value` of `assignments` applied; the last one of a path counts.
 
     All are applied at once, so that fields that only fit together can be changed together. Values are read by
@@ -27,7 +32,7 @@ def override(config, assignments: list[str]):
     return _apply(config, changes)
 
 
-def _apply(config, changes: dict):
+def _apply(config: Config, changes: dict) -> Config:
     return dataclasses.replace(
         config,
         **{
@@ -37,7 +42,7 @@ def _apply(config, changes: dict):
     )
 
 
-def _read(config, keys: list[str], text: str, assignment: str, changes: dict, prefix: str = "") -> None:
+def _read(config: typing.Any, keys: list[str], text: str, assignment: str, changes: dict, prefix: str = "") -> None:
     """Put the value that `assignment` gives into `changes`, a dict nested like `config`."""
     key, *rest = keys
     fields = {field.name: field for field in dataclasses.fields(config)}
@@ -65,7 +70,7 @@ def _read(config, keys: list[str], text: str, assignment: str, changes: dict, pr
         raise InputError(f"--set {assignment}: expected {describe(hint)}, received {text!r}.") from None
 
 
-def parse(text: str, hint):
+def parse(text: str, hint: typing.Any) -> typing.Any:
     """Read `text` as the type `hint`; ValueError where it is none of that type."""
     if _is_union(hint):
         options = typing.get_args(hint)
@@ -82,7 +87,7 @@ def parse(text: str, hint):
     return hint(text)
 
 
-def matches(value, hint) -> bool:
+def matches(value: object, hint: typing.Any) -> bool:
     """Whether `value` is of the type `hint`; a whole number serves as a float."""
     if _is_union(hint):
         return any(
@@ -95,7 +100,7 @@ def matches(value, hint) -> bool:
     return isinstance(value, (int, float) if hint is float else hint)
 
 
-def describe(hint) -> str:
+def describe(hint: typing.Any) -> str:
     """A type in a user's words: 'a whole number', 'a number or none', ..."""
     if _is_union(hint):
         inner = [describe(option) for option in typing.get_args(hint) if option is not type(None)]
@@ -105,5 +110,5 @@ def describe(hint) -> str:
     return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[hint]
 
 
-def _is_union(hint) -> bool:
+def _is_union(hint: typing.Any) -> bool:
     return isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union

@@ -2,9 +2,9 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from pipelines.errors import InputError
 from tfcifar.cli import make_parser, run, without_greeting
 from tfcifar.prediction.formats import FORMATS, print_rows
 
@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     path = zoo_model(args.zoo) if args.zoo else args.model
     complaints = []
 
-    def complain(error: InputError) -> None:
+    def complain(error: object) -> None:
         complaints.append(error)
         print(f"error: {error}", file=sys.stderr, flush=True)
 
@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(2)
 
 
-def predict(path: Path, names: list[str], args: argparse.Namespace, complain) -> None:
+def predict(path: Path, names: list[str], args: argparse.Namespace, complain: Callable[[object], None]) -> None:
     """Open the model in `path` and print what it says of the images. Raises InputError."""
     from export.open_model import open_model
     from tfcifar.evaluation.acceptance import NO_BOUNDS, min_probability_for

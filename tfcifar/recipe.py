@@ -3,11 +3,12 @@
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipelines.augment_config import Augment
 from pipelines.errors import check, unknown
 from tfcifar.models import MODELS
-from tfcifar.training.config import Distill, MultiTask, Optimizer, Schedule, SmallImages, check_swa_epochs
+from tfcifar.recipe_parts import Distill, MultiTask, Optimizer, Schedule, SmallImages, check_swa_epochs
 
 CACHES = ("memory", "disk")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
@@ -223,7 +224,7 @@ class Recipe:
             self.transfer,
         )
 
-    def replace(self, **changes) -> "Recipe":
+    def replace(self, **changes: Any) -> "Recipe":
         """This recipe with the named fields changed: a variant states only what differs."""
         return dataclasses.replace(self, **changes)
 

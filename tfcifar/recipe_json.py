@@ -4,6 +4,7 @@ import dataclasses
 import json
 import typing
 from pathlib import Path
+from typing import Any
 
 from pipelines.errors import InputError, check, unknown
 from tfcifar.overrides import describe, matches
@@ -29,7 +30,7 @@ def load_json(path: Path) -> Recipe:
         raise InputError(f"{path}: {error}") from None
 
 
-def _build(kind, values: dict, where: str):
+def _build(kind: type, values: dict, where: str) -> Any:
     check(isinstance(values, dict), where, "a group of fields", values)
     hints = typing.get_type_hints(kind)
     fields = {}

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipelines.errors import InputError, cannot_write
 
@@ -66,7 +67,7 @@ class RunDir:
         return self.path.name
 
 
-def write_whole(path: Path, write: Callable[[Path], None], durable: bool = False) -> None:
+def write_whole(path: Path, write: Callable[[Path], object], durable: bool = False) -> None:
     """Call `write` with a temporary name of the same suffix beside `path`, then rename it to `path`.
 
     Args:
@@ -99,11 +100,11 @@ def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def write_json(path: Path, value) -> None:
+def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path):
+def read_json(path: Path) -> Any:
     """Raises DamagedFileError where the file is no JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))

@@ -1,23 +1,22 @@
 """One run from its recipe to its test result: data, training, evaluation, in this order."""
 
+import argparse
 import dataclasses
 from contextlib import nullcontext
 from pathlib import Path
 
-from pipelines.errors import InputError
-from pipelines.sources import Source, open_source
-from pipelines.splits import Splits, make_splits
 from tfcifar import recipes
 from tfcifar.models import MODELS
 from tfcifar.overrides import override
-from tfcifar.recipe import Data, Model, Recipe, SmallImages, Transfer
+from tfcifar.recipe import Model, Recipe, SmallImages, Transfer
+from tfcifar.recipe_data import open_splits
 from tfcifar.run_dir import RunDir
 from tfcifar.run_lock import locked
 from tfcifar.training.devices import ONE, Devices
 from tfcifar.training.precision import gpu_capability
 
 
-def recipe_from_arguments(args) -> Recipe:
+def recipe_from_arguments(args: argparse.Namespace) -> Recipe:
     """The recipe that `tfcifar.train`'s arguments describe; prints the preset where it was chosen here."""
     preset = args.preset
     if preset is None:
@@ -58,35 +57,6 @@ def with_model(recipe: Recipe, name: str) -> Recipe:
     return recipe.replace(name=f"{recipe.name}-{name}", model=model, transfer=transfer, small_images=small_images)
 
 
-def open_recipe_source(data: Data) -> tuple[Source, Data]:
-    """The recipe's data source; with `data.fallback`, that one in its place where it cannot be had, and says so."""
-    try:
-        return open_source(data.dataset, data.data_dir, data.image_size, data.cache), data
-    except InputError as error:
-        if data.fallback is None:
-            raise
-        print(
-            f"NOTE: {error}\nNOTE: running on the {data.fallback} source instead of {data.dataset}.",
-            flush=True,
-        )
-        return open_source(data.fallback), dataclasses.replace(data, dataset=data.fallback, fallback=None)
-
-
-def open_splits(data: Data) -> tuple[Splits, Data]:
-    """The splits that `data` describes, and `data` as it was opened: see `open_recipe_source`."""
-    source, data = open_recipe_source(data)
-    splits = make_splits(
-        source,
-        data.validation_fraction,
-        data.split_seed,
-        data.train_on_validation,
-        data.folds,
-        data.fold,
-        data.train_fraction,
-    )
-    return splits, data
-
-
 def run_recipe(
     recipe: Recipe, run_dir: Path, resume: bool = False, evaluate: bool = True, devices: Devices = ONE
 ) -> None:
@@ -105,7 +75,7 @@ def _train_and_evaluate(recipe: Recipe, run_dir: Path, resume: bool, evaluate: b
     from tfcifar.training.trainer import train
 
     if evaluate:
-        from tfcifar.evaluate import evaluate_and_print  # now: what is broken should fail before hours of training
+        import tfcifar.evaluation.evaluate_run  # noqa: F401 - what is broken should fail before hours of training
 
     splits, data = open_splits(recipe.data)
     recipe = recipe.replace(data=data)
@@ -126,6 +96,16 @@ def _train_and_evaluate(recipe: Recipe, run_dir: Path, resume: bool, evaluate: b
         evaluate_and_print(RunDir(run_dir))
     with devices.losses_of_workers():
         devices.wait()
+
+
+def evaluate_and_print(run_dir: RunDir, tta: str | None = None) -> None:
+    """Evaluate one run, with the views `tta` or the recipe's own, and print its short result table."""
+    from tfcifar.evaluation.evaluate_run import evaluate_run
+    from tfcifar.reporting.tables import result_table
+
+    metrics = evaluate_run(run_dir, tta)
+    print(result_table(metrics))
+    print(f"figures: {run_dir.figures}/", flush=True)
 
 
 def _validation(summary: dict) -> str:

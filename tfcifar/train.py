@@ -45,14 +45,25 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
+def print_models() -> None:
+    """A table of all models with parameters and MACs, for 10 classes at 32 px."""
+    from tfcifar.models import build_model
+    from tfcifar.models.complexity import count_macs
+    from tfcifar.recipe import Model
+
+    print(f"{'model':14} {'parameters':>12} {'MACs an image':>15}  description")
+    for name, entry in MODELS.items():
+        model = build_model(Model(name), (32, 32, 3), 10, mean=(0.5,) * 3, std=(0.25,) * 3)
+        upscaled = f" (images upscaled to {entry.native_size} px)" if entry.pretrained else ""
+        print(f"{name:14} {model.count_params():12,} {count_macs(model):15,}  {entry.description}{upscaled}")
+
+
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     if args.model not in (None, "list", *MODELS):
         raise unknown("--model", args.model, MODELS)
     start_tensorflow()
     if args.model == "list":
-        from tfcifar.models.complexity import print_models
-
         print_models()
         return
     from tfcifar.runs import recipe_from_arguments, run_recipe

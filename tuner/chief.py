@@ -12,6 +12,7 @@ from concurrent import futures
 from contextlib import contextmanager
 
 import grpc
+import keras_tuner
 from keras_tuner.src import protos
 from keras_tuner.src.distribute import utils
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
@@ -38,7 +39,7 @@ def role() -> str:
     return "chief" if utils.is_chief_oracle() else "worker"
 
 
-def serve(oracle, timeout: float) -> None:
+def serve(oracle: keras_tuner.Oracle, timeout: float) -> None:
     """Hand out the oracle's trials until each has ended.
 
     Args:
@@ -69,12 +70,12 @@ def serve(oracle, timeout: float) -> None:
 class Chief(OracleServicer):
     """Answers the workers' calls. `failure`: what ended the search early, or None."""
 
-    def __init__(self, oracle, timeout: float):
+    def __init__(self, oracle: keras_tuner.Oracle, timeout: float):
         super().__init__(oracle)
         self.timeout = timeout
-        self.heard = {}  # tuner id -> when, monotonic
+        self.heard: dict[str, float] = {}  # tuner id -> when, monotonic
         self.lock = threading.RLock()
-        self.failure = None
+        self.failure: Exception | None = None
 
     def CreateTrial(self, request, context):  # noqa: N802, gRPC's name
         with self.lock:
@@ -136,7 +137,7 @@ class Chief(OracleServicer):
 
 
 @contextmanager
-def heard_from(oracle, trial_id: str, timeout: float) -> Iterator[None]:
+def heard_from(oracle: keras_tuner.Oracle, trial_id: str, timeout: float) -> Iterator[None]:
     """While the block runs, let the chief know every now and then that this worker is at its trial."""
     done = threading.Event()
 

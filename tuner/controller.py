@@ -40,8 +40,10 @@ class Controller:
         drawn = []
         for _ in range(operations):
             operation = random.choice(len(self.operation), p=softmax(self.operation))
-            details = [random.choice(table.shape[1], p=softmax(table[operation])) for table in self.details]
-            drawn.append((int(operation), *map(int, details)))
+            probability, magnitude = (
+                int(random.choice(table.shape[1], p=softmax(table[operation]))) for table in self.details
+            )
+            drawn.append((int(operation), probability, magnitude))
         return drawn
 
     def update(self, decisions: Decisions, reward: float) -> None:

@@ -6,11 +6,15 @@ nobody would finish.
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfcifar.run_dir import write_text
 
+if TYPE_CHECKING:
+    from keras_tuner.src.engine.stateful import Stateful
 
-def write_state(state, path: str) -> None:
+
+def write_state(state: "Stateful", path: str) -> None:
     """Save an oracle, a tuner or a trial as its own `save` does, but whole or not at all."""
     write_text(Path(path), json.dumps(state.get_state()))
 
@@ -19,6 +23,9 @@ def killable(oracle_class: type) -> type:
     """`oracle_class`, an oracle of KerasTuner, with its files whole and all of its trials accounted for."""
 
     class Killable(oracle_class):
+        trials: dict  # KerasTuner's
+        _retry_queue: list
+
         def save(self):
             write_state(self, self._get_oracle_fname())
 

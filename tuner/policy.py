@@ -6,6 +6,7 @@ from pathlib import Path
 from pipelines.errors import InputError
 from tfcifar import recipes
 from tfcifar.cli import make_parser, run, start_tensorflow
+from tfcifar.recipe import Recipe
 from tuner.policy_searches import SEARCHES
 from tuner.search import alone_in
 
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         _search(args, proxy, full, output)
 
 
-def _search(args: argparse.Namespace, proxy, full, output: Path) -> None:
+def _search(args: argparse.Namespace, proxy: Recipe, full: Recipe, output: Path) -> None:
     start_tensorflow()
     from tuner.policy_report import record_policies, write_searches
     from tuner.policy_searches import compare_found, search_policy
@@ -82,7 +83,7 @@ def _search(args: argparse.Namespace, proxy, full, output: Path) -> None:
             record_policies(found, results, output, compared)
 
 
-def load_recipe(option: str, name: str, args: argparse.Namespace):
+def load_recipe(option: str, name: str, args: argparse.Namespace) -> Recipe:
     """The recipe `name` with --preset and --set. Raises InputError where it has no validation split to judge by."""
     from tfcifar.overrides import override
 

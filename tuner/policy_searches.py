@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfcifar.recipe import Recipe
 
@@ -76,9 +77,11 @@ def compare_found(found: list[Found], full: Recipe, seeds: list[int], output: Pa
     from tfcifar.evaluation.run_grid import run_grid
     from tfcifar.reporting.ablation_report import write_ablation
 
-    grid = {}
+    grid: dict[str, Recipe] = {}
     for each in found:
-        changes = {name: tuple(value) if isinstance(value, list) else value for name, value in each.augment.items()}
+        changes: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in each.augment.items()
+        }
         plain = dataclasses.replace(full.augment, policy=(), randaugment_layers=0)
         grid[SEARCHES[each.search]] = full.replace(augment=dataclasses.replace(plain, **changes))
     grid[WITHOUT] = full

@@ -36,10 +36,13 @@ def values_of(decisions: Decisions) -> dict:
 
 def decisions_of(values: dict) -> Decisions:
     """The other way round."""
-    return [
-        tuple(choices.index(values[f"{number}.{what}"]) for what, choices in CHOICES.items())
-        for number in range(_operations(values))
-    ]
+    decisions = []
+    for number in range(_operations(values)):
+        operation, probability, magnitude = (
+            choices.index(values[f"{number}.{what}"]) for what, choices in CHOICES.items()
+        )
+        decisions.append((operation, probability, magnitude))
+    return decisions
 
 
 def policy_of(values: dict) -> tuple[str, ...]:

@@ -22,7 +22,14 @@ class ReinforceOracle(keras_tuner.Oracle):
     workers a policy may be drawn before its neighbours' rewards are known, as in any asynchronous REINFORCE.
     """
 
-    def __init__(self, sub_policies: int, seed: int, max_trials: int, learning_rate=LEARNING_RATE, entropy=ENTROPY):
+    def __init__(
+        self,
+        sub_policies: int,
+        seed: int,
+        max_trials: int,
+        learning_rate: float = LEARNING_RATE,
+        entropy: float = ENTROPY,
+    ):
         self.sub_policies, self.learning_rate, self.entropy = sub_policies, learning_rate, entropy
         self.controller_seed = seed  # KerasTuner takes a seed of 0 for none, and draws one
         super().__init__(max_trials=max_trials, **oracle_options(policy_space(sub_policies), seed))

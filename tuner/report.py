@@ -3,11 +3,16 @@
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfcifar.environment import describe_environment
 from tfcifar.reporting.results import RESULTS, record_table
 from tfcifar.reporting.style import BLUE, GREY, ORANGE, log_scale, new_figure
 from tfcifar.run_dir import RunDir, read_json, write_csv, write_text
+
+if TYPE_CHECKING:
+    from keras_tuner.engine.base_tuner import BaseTuner
+    from keras_tuner.engine.trial import Trial
 
 NAME = "tuner"
 RESULT = ("trial", "status", "val_accuracy", "epochs", "seconds", "message")  # of a row; the rest: hyperparameters
@@ -15,7 +20,7 @@ SHOWN = 10  # of the best trials, on the screen
 MOST_COLUMNS = 4  # of small figures
 
 
-def write_search(tuner, output: Path) -> list[dict]:
+def write_search(tuner: "BaseTuner", output: Path) -> list[dict]:
     """Write trials.csv, trials.md and trials.png into `output`; return `trial_rows`."""
     names = _names(tuner)
     rows = trial_rows(tuner)
@@ -25,7 +30,7 @@ def write_search(tuner, output: Path) -> list[dict]:
     return rows
 
 
-def trial_rows(tuner) -> list[dict]:
+def trial_rows(tuner: "BaseTuner") -> list[dict]:
     """A row for each trial, the best first.
 
     A row holds trial, status, val_accuracy, epochs, seconds (of training), message (why it failed) and, with its own
@@ -39,15 +44,15 @@ def trial_rows(tuner) -> list[dict]:
     )
 
 
-def _names(tuner) -> list[str]:
+def _names(tuner: "BaseTuner") -> list[str]:
     return list(dict.fromkeys(name for trial in tuner.oracle.trials.values() for name in _values(trial)))
 
 
-def _values(trial) -> dict:
+def _values(trial: "Trial") -> dict:
     return {name: value for name, value in trial.hyperparameters.values.items() if not name.startswith("tuner/")}
 
 
-def _row(trial, names: list[str], folder: Path) -> dict:
+def _row(trial: "Trial", names: list[str], folder: Path) -> dict:
     timing = RunDir(folder / "run").timing
     finished = read_json(timing) if timing.is_file() else {}
     reason = (trial.message or "").strip().splitlines()

@@ -2,13 +2,14 @@
 
 import argparse
 import os
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from pipelines.errors import InputError
 from tfcifar import recipes
 from tfcifar.cli import add_strategy, make_parser, run, start_tensorflow
 from tfcifar.models import MODELS
+from tfcifar.recipe import Recipe
 from tfcifar.run_lock import locked
 from tfcifar.training.devices import check_one_machine
 
@@ -65,12 +66,12 @@ def main(argv: list[str] | None = None) -> None:
         _search(args, recipe, output)
 
 
-def alone_in(output: Path):
+def alone_in(output: Path) -> AbstractContextManager:
     """While the block runs, no other search writes to `output`; chief and workers of a distributed one share it."""
     return nullcontext() if "KERASTUNER_TUNER_ID" in os.environ else locked(output)
 
 
-def _search(args: argparse.Namespace, recipe, output: Path) -> None:
+def _search(args: argparse.Namespace, recipe: Recipe, output: Path) -> None:
     max_epochs = args.max_epochs or recipe.epochs
     settings = {"oracle": args.oracle, "max_epochs": max_epochs, "seed": args.seed}
     keep_settings(recipe, settings, output / "search.json")
@@ -102,7 +103,7 @@ def _search(args: argparse.Namespace, recipe, output: Path) -> None:
         record_search(rows, output)
 
 
-def base_recipe(args: argparse.Namespace):
+def base_recipe(args: argparse.Namespace) -> Recipe:
     """The recipe that is searched around. Raises InputError where it has no validation split to judge by."""
     from tfcifar.overrides import override
     from tfcifar.runs import with_model
@@ -126,7 +127,7 @@ def base_recipe(args: argparse.Namespace):
     return recipe
 
 
-def keep_settings(recipe, settings: dict, path: Path) -> None:
+def keep_settings(recipe: Recipe, settings: dict, path: Path) -> None:
     """Remember what is searched around and how, so that a search is not continued as another one."""
     import json
 

@@ -33,7 +33,7 @@ def space_of(recipe: Recipe) -> HyperParameters:
     low, high = WEIGHT_DECAYS
     decay = min(max(recipe.optimizer.weight_decay, low), high)
     hp.Float("weight_decay", low, high, sampling="log", default=decay)
-    around = {
+    around: dict[str, tuple[float, list[float]]] = {
         "batch_size": (recipe.batch_size, [recipe.batch_size // 2, recipe.batch_size * 2]),
         "dropout": (recipe.model.dropout, [0.0, 0.1, 0.2, 0.3, 0.4]),
         "crop_padding": (recipe.augment.crop_padding, [0, 2, 4]),

@@ -38,7 +38,7 @@ class TrainingTuner(BaseTuner):
     def __init__(
         self,
         recipe: Recipe,
-        oracle,
+        oracle: keras_tuner.Oracle,
         output: Path,
         to_recipe: Callable = recipe_from,
         strategy: str = "none",
@@ -123,7 +123,7 @@ def best_trials(tuner: TrainingTuner, output: Path, count: int = 1) -> list:
     return best
 
 
-def make_oracle(kind: str, recipe: Recipe, trials: int, max_epochs: int, seed: int):
+def make_oracle(kind: str, recipe: Recipe, trials: int, max_epochs: int, seed: int) -> keras_tuner.Oracle:
     """The strategy `kind`, one of ORACLES, over the space of `recipe`, whose own values are its first trial.
 
     Hyperband (Li et al. 2018, arXiv:1603.06560) gives most trials few epochs and the best ones `max_epochs`.

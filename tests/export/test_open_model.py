@@ -86,6 +86,12 @@ def test_a_run_and_its_saved_model_are_one_model_in_batches_of_any_size(run_dir,
         np.testing.assert_allclose(saved.run(images[:n]), run.run(images[:n]), atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(12,), (8, 6, 1), (2, 8, 6, 3)])
+def test_a_model_for_other_things_than_rgb_images_of_one_size_is_refused(tmp_path, shape):
+    with pytest.raises(InputError, match=r"expected a model for images, uint8 \[n, height, width, 3\], received"):
+        open_model(write_onnx(tmp_path / "other.onnx", shape))
+
+
 def test_what_is_no_model_is_refused(tmp_path, run_dir):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "saved_model.pb").write_bytes(b"no model")

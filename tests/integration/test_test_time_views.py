@@ -12,11 +12,11 @@ from tests.integration.commands import SMOKE, error_lines, run
 from tfcifar.evaluation import tta_comparison
 from tfcifar.evaluation.evaluate_run import evaluate_run
 from tfcifar.evaluation.tta import VIEWS
+from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting.results import record
 from tfcifar.reporting.run_report import load_run
 from tfcifar.run_dir import RunDir
-from tfcifar.runs import open_splits
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from tests.integration.commands import error_lines, run
 from tfcifar import recipes
 from tfcifar.models import build_model
 from tfcifar.recipe import Data, Model
+from tfcifar.recipe_data import open_splits
 from tfcifar.reporting.uncertainty_report import write_uncertainty
 from tfcifar.run_dir import RunDir, read_json, write_json, write_text
-from tfcifar.runs import open_splits
 from tfcifar.uncertainty import DETECTORS, MEASURES, SINGLE_MEASURES, measure_run
 from tfcifar.uncertainty.outputs import load_outputs
 

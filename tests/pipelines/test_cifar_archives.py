@@ -33,6 +33,11 @@ def cifar10_files():
     return files
 
 
+def test_a_folder_without_official_files_is_refused_by_name(tmp_path):
+    with pytest.raises(InputError, match=f"{tmp_path}: expected the files of an extracted CIFAR archive"):
+        cifar_archives.open_cifar(tmp_path)
+
+
 @pytest.fixture
 def write(tmp_path, monkeypatch):
     """write(folder, files): puts files into tmp_path/folder, and their sums into the table."""

@@ -179,3 +179,9 @@ def test_the_state_of_another_optimizer_is_refused(tmp_path):
     save_state(tmp_path, 1, state_variables(make_trainable()), {})
     with pytest.raises(InputError, match="the optimizer variables"):
         restore_state(tmp_path, state_variables(make_trainable(momentum=0.0)))
+
+
+def test_a_folder_without_a_state_is_said_to_have_none(tmp_path):
+    assert read_header(tmp_path) is None
+    with pytest.raises(InputError, match=f"checkpoint: expected one in {tmp_path}, found none"):
+        restore_state(tmp_path, {})

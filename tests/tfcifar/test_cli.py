@@ -197,3 +197,14 @@ def test_an_error_of_ours_is_not_hidden():
 
     with pytest.raises(OSError, match="Input/output"):
         cli.run(broken)
+
+
+def test_the_list_of_models_has_their_parameters_and_macs(monkeypatch, capsys):
+    from tfcifar.models import MODELS
+
+    monkeypatch.setattr(train, "MODELS", {"conv4": MODELS["conv4"]})
+    train.main(["--model", "list"])
+    (row,) = [line.split() for line in capsys.readouterr().out.splitlines()][1:]
+    kernels, norms, head = 3 * 9 * 32 + 3 * 32 * 9 * 32, 4 * 2 * 32, 2 * 2 * 32 * 10
+    macs = (16 * 16 * 3 + (8 * 8 + 4 * 4 + 2 * 2) * 32) * 9 * 32 + head
+    assert row[:3] == ["conv4", f"{kernels + norms + head + 10:,}", f"{macs:,}"]

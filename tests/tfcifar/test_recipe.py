@@ -30,6 +30,13 @@ def test_each_recipe_in_each_preset_survives_json_there_and_back(name):
         assert recipe.name == (name if preset is None else f"{name}-{preset}")
 
 
+@pytest.mark.parametrize("level", ["level_1", "level_2", "level_3"])
+def test_the_rows_of_an_ablation_are_recipes_that_all_differ(level):
+    rows = list(recipes.load_grid(level).values())
+    assert len(rows) > 2
+    assert all(row not in rows[:place] for place, row in enumerate(rows))
+
+
 def test_tuples_come_back_from_json_as_tuples():
     recipe = make(model=Model("small_cnn", widths=(8, 16)), transfer=Transfer())
     back = from_json(recipe.to_json())

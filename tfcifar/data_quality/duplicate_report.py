@@ -1,5 +1,6 @@
 """Near-duplicates as a table, as sentences and as cards of the page."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,13 @@ COLUMNS = ("pair", "first", "second", "first_label", "second_label", "similarity
 
 
 def write_duplicates(
-    found: dict[str, Pairs], test: Examples, training: Examples, source: str, class_names, shown: int, output: Path
+    found: dict[str, Pairs],
+    test: Examples,
+    training: Examples,
+    source: str,
+    class_names: Sequence[str],
+    shown: int,
+    output: Path,
 ) -> dict:
     """Write duplicates.csv and the page into `output`.
 
@@ -70,7 +77,7 @@ def count_groups(pairs: Pairs, count: int) -> tuple[int, int]:
     return int((sizes > 1).sum()), int(sizes[sizes > 1].sum())
 
 
-def pair_rows(kind: str, pairs: Pairs, first: Examples, second: Examples, class_names) -> list[dict]:
+def pair_rows(kind: str, pairs: Pairs, first: Examples, second: Examples, class_names: Sequence[str]) -> list[dict]:
     """Rows of duplicates.csv, the most similar pair first.
 
     Images count from 0: those of training in `training_pool`, those of test as in predictions.npz.
@@ -95,7 +102,8 @@ def _worth_showing(rows: list[dict], kind: str, shown: int) -> list[dict]:
 
     Some photographs are there fifty times, which makes a thousand pairs.
     """
-    seen, fresh = set(), 0
+    seen: set[int] = set()
+    fresh = 0
     chosen = []
     for row in rows:
         images = {row["first"]} if kind == TEST_TRAIN else {row["first"], row["second"]}

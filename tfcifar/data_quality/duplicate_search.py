@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from pipelines.sources import Examples
@@ -14,9 +15,9 @@ from tfcifar.environment import record_command
 from tfcifar.evaluation.openings import model_digest, open_test_on_record
 from tfcifar.models.features import features_and_logits, with_features
 from tfcifar.models.saved import load_model
+from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json
-from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 
 
@@ -47,14 +48,15 @@ def search_duplicates(run_dir: RunDir, output: Path, threshold: float, shown: in
     Raises:
         InputError: the data is not what the run was trained on.
     """
-    search = {"model": model_digest(run_dir), "threshold": threshold, "shown": shown}
+    digest = model_digest(run_dir)
+    search = {"model": digest, "threshold": threshold, "shown": shown}
     record, arrays = output / "duplicates.json", output / "duplicates.npz"
     kept = read_cache(arrays)
     if kept is None or not record.is_file() or read_json(record)["search"] != search:
         splits, _ = open_splits(load_json(run_dir.recipe).data)
         check_same_data(run_dir, splits)
         model, training = with_features(load_model(run_dir.model)), training_pool(splits.source)
-        test, _ = open_test_on_record(run_dir, splits.source, search["model"], "none", "near-duplicates")
+        test, _ = open_test_on_record(run_dir, splits.source, digest, "none", "near-duplicates")
         seen = _described(model, training, "training images")
         unseen = _described(model, test, "test images")
         found = {
@@ -72,6 +74,6 @@ def search_duplicates(run_dir: RunDir, output: Path, threshold: float, shown: in
     return Duplicates(read_json(record)["lines"], kept["test_labels"], kept["duplicated"])
 
 
-def _described(model, examples: Examples, what: str) -> Described:
+def _described(model: keras.Model, examples: Examples, what: str) -> Described:
     features, _ = features_and_logits(model, examples.images, f"features of {what}")
     return describe(examples.images, features)

@@ -6,6 +6,7 @@ with this label have. From how often examples of one label are confidently seen 
 are wrong, and of each pair of classes so many are named, those with the largest margin ("prune by noise rate").
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +52,7 @@ def rank_label_issues(labels: np.ndarray, probabilities: np.ndarray) -> LabelIss
     return LabelIssues(index, probabilities[index].argmax(-1), quality[index], joint)
 
 
-def likeliest_confusions(joint: np.ndarray, class_names, count: int = 10) -> list[dict]:
+def likeliest_confusions(joint: np.ndarray, class_names: Sequence[str], count: int = 10) -> list[dict]:
     """Rows of `given`, `true` (names) and `share` of all examples, the largest shares of wrong labels first."""
     wrong = joint - np.diag(np.diag(joint))
     order = np.argsort(-wrong, axis=None, kind="stable")[:count]

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
+from pipelines.disk_images import Images
 from tfcifar.data_quality.alignment import aligned, best_shift, shifted
 from tfcifar.data_quality.nearest import nearest, unit_length
 
@@ -51,7 +52,7 @@ class Pairs:
         return len(self.first)
 
 
-def describe(images: np.ndarray, features: np.ndarray) -> Described:
+def describe(images: Images, features: np.ndarray) -> Described:
     """Prepare images (uint8 [n, h, w, 3]) with their features (float [n, d]) for `find_pairs`."""
     coarse = np.empty((len(images), 8, 8, 3), np.float32)
     grey = np.empty((len(images), SIZE, SIZE), np.float32)
@@ -77,14 +78,14 @@ def find_pairs(images: Described, others: Described | None, threshold: float, wh
         what: names the search in progress bars.
     """
     within = others is None
-    others = images if within else others
-    first, second = [], []
+    if others is None:
+        others = images
+    candidates = []
     for name in ("features", "coarse"):
         queries, keys = getattr(images, name), getattr(others, name)
         found = nearest(queries, keys, NEIGHBOURS, within, f"{what} by {name}")
-        first.append(np.repeat(np.arange(len(found)), found.shape[1]))
-        second.append(found.ravel())
-    first, second = np.concatenate(first), np.concatenate(second)
+        candidates.append((np.repeat(np.arange(len(found)), found.shape[1]), found.ravel()))
+    first, second = (np.concatenate(each) for each in zip(*candidates, strict=True))
     if within:
         first, second = np.minimum(first, second), np.maximum(first, second)
     first, second = np.divmod(np.unique(first * len(others.grey) + second), len(others.grey))

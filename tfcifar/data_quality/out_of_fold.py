@@ -15,8 +15,8 @@ from tfcifar.evaluation.run_grid import train_unless_finished
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Recipe
+from tfcifar.recipe_data import open_splits
 from tfcifar.run_dir import RunDir
-from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 
 
@@ -47,11 +47,11 @@ def predict_out_of_fold(recipe: Recipe, folds: int, output: Path) -> OutOfFold:
         InputError: `output` holds runs of another recipe, of other data or with other folds.
     """
     held_out = []
-    for fold in range(folds):
-        print(f"fold {fold + 1} of {folds}", flush=True)
-        data = dataclasses.replace(recipe.data, folds=folds, fold=fold)
-        fold_recipe = recipe.replace(name=f"{recipe.name}-fold{fold}", data=data)
-        run_dir = RunDir(output / f"fold{fold}")
+    for index in range(folds):
+        print(f"fold {index + 1} of {folds}", flush=True)
+        data = dataclasses.replace(recipe.data, folds=folds, fold=index)
+        fold_recipe = recipe.replace(name=f"{recipe.name}-fold{index}", data=data)
+        run_dir = RunDir(output / f"fold{index}")
         train_unless_finished(fold_recipe, run_dir)
         splits, data = open_splits(fold_recipe.data)
         held_out.append(held_out_logits(run_dir, splits, recipe.tta))
@@ -72,6 +72,8 @@ def held_out_logits(run_dir: RunDir, splits: Splits, views: str) -> np.ndarray:
     Raises:
         InputError: the run was trained on other data, or on another fold's complement.
     """
+    if splits.held_out is None:
+        raise ValueError("splits: expected some with folds. Received: some without")
     check_same_data(run_dir, splits)
     kept = read_cache(run_dir.held_out)
     if kept is None:

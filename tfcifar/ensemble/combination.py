@@ -40,10 +40,11 @@ class Combination:
         members = log_probabilities(logits, self.temperatures)
         if self.vote == "hard":
             return hard_vote(members, self.counts)
-        if self.vote == "stacked":
-            return stack(members, self.weights, self.bias)
-        weights = self.counts / self.counts.sum() if self.vote == "soft" else self.weights
-        return mixture(members, weights)
+        if self.vote == "soft":
+            return mixture(members, self.counts / self.counts.sum())
+        if self.weights is None:
+            raise ValueError(f"weights: expected those of a {self.vote} vote. Received: None")
+        return mixture(members, self.weights) if self.bias is None else stack(members, self.weights, self.bias)
 
 
 def fit_combination(

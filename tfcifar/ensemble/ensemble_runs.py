@@ -66,12 +66,8 @@ def ensemble_runs(
     rows = judge(members, predictions, against=alone)
     chosen = lowest_nll(rows, votes)
 
-    ensemble = Ensemble(
-        combinations[chosen],
-        *zip(*_of_members(run_dirs, members, combinations[chosen]), strict=True),
-        views,
-        members.class_names,
-    )
+    paths_of_members, models = zip(*_of_members(run_dirs, members, combinations[chosen]), strict=True)
+    ensemble = Ensemble(combinations[chosen], paths_of_members, models, views, members.class_names)
     for former in (folder.metrics, folder.predictions, folder.calibration):  # of another ensemble
         former.unlink(missing_ok=True)
     save_ensemble(ensemble, output)
@@ -112,7 +108,7 @@ def _write_metrics(folder: RunDir, members: Members, ensemble: Ensemble, predict
         if all(name in each for each in of_runs)  # runs evaluated before compute was counted have no pflop
     }
     sums["macs"] *= passes
-    validation = classification_metrics(predicted["validation"], members.validation_labels, members.class_names)
+    validation = classification_metrics(predicted["validation"], members.validation[1], members.class_names)
     metrics = {
         "run": folder.name,
         "dataset": of_runs[0]["dataset"],

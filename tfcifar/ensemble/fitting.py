@@ -56,7 +56,9 @@ def fit_weights(members: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return weights / weights.sum()
 
 
-def fit_stack(members: np.ndarray, labels: np.ndarray, penalty: float, start=None) -> tuple[np.ndarray, np.ndarray]:
+def fit_stack(
+    members: np.ndarray, labels: np.ndarray, penalty: float, start: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Weights and bias of `stack` with the lowest cross-entropy plus `penalty` * the squared distance of the weights
     from those of the geometric mean of the members.
 
@@ -100,16 +102,20 @@ def fit_best_stack(members: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray,
         weights, bias and the penalty.
     """
     folds = fitting_masks(labels)
-    lowest, best, by_fold, solution = np.inf, None, [None] * len(folds), None
+    starts: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(folds)
+    lowest, best = np.inf, PENALTIES[0]
+    weights, bias = fit_stack(members, labels, best)
     for penalty in PENALTIES:
         by_fold = [fit_stack(members[:, fold], labels[fold], penalty, start)
-                   for fold, start in zip(folds, by_fold, strict=True)]  # fmt: skip
+                   for fold, start in zip(folds, starts, strict=True)]  # fmt: skip
         loss = sum(
             (~fold).sum() * cross_entropy(stack(members[:, ~fold], *fitted), labels[~fold])[0]
             for fold, fitted in zip(folds, by_fold, strict=True)
         )
         if loss >= lowest:  # weaker ones fit the chance, and take the longest
             break
-        solution = fit_stack(members, labels, penalty, solution)
+        starts = [*by_fold]
+        if penalty != best:  # which the first one is already
+            weights, bias = fit_stack(members, labels, penalty, (weights, bias))
         lowest, best = loss, penalty
-    return *solution, best
+    return weights, bias, best

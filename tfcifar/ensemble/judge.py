@@ -24,7 +24,7 @@ def fit_and_predict(members: Members, vote: str, picks: int | None) -> tuple[Com
 
     Those of the validation split are cross-validated: see `cross_validated`.
     """
-    logits, labels = members.validation_logits, members.validation_labels
+    logits, labels = members.validation
     combination = fit_combination(members.names, logits, labels, vote, picks)
     predicted = {
         "validation": cross_validated(members.names, logits, labels, vote, picks),
@@ -35,12 +35,12 @@ def fit_and_predict(members: Members, vote: str, picks: int | None) -> tuple[Com
 
 def best_member(members: Members) -> int:
     """The index of the member with the highest validation accuracy; of equal ones that of the lowest cross-entropy."""
-    labels = members.validation_labels
+    logits, labels = members.validation
     return max(
         range(len(members.names)),
         key=lambda i: (
-            np.mean(members.validation_logits[i].argmax(-1) == labels),
-            -cross_entropy(members.validation_logits[i].astype(np.float64), labels)[0],
+            np.mean(logits[i].argmax(-1) == labels),
+            -cross_entropy(logits[i].astype(np.float64), labels)[0],
         ),
     )
 
@@ -50,7 +50,8 @@ def member_predictions(members: Members, index: int, calibrated: bool) -> dict[s
 
     Without the latter a combination of calibrated members would look better by no more than their calibration.
     """
-    validation, labels = members.validation_logits[index], members.validation_labels
+    logits, labels = members.validation
+    validation = logits[index]
     if not calibrated:
         return {"validation": validation, "test": members.test_logits[index]}
 
@@ -92,7 +93,7 @@ def contributions(members: Members, picks: int) -> tuple[list[dict], list[dict]]
         and its `gains`; and rows of `cumulative_curve` over the picks, with the member's name. The curve is that of the
         images which the picks were chosen by: somewhat too good.
     """
-    logits, labels = members.validation_logits, members.validation_labels
+    logits, labels = members.validation
     temperatures = fit_temperatures(logits, labels)
     calibrated = log_probabilities(logits, temperatures)
     order = greedy_picks(calibrated, labels, picks)
@@ -115,8 +116,9 @@ def contributions(members: Members, picks: int) -> tuple[list[dict], list[dict]]
 
 def diversity(members: Members) -> list[dict]:
     """A row for each pair on the validation split: `a`, `b`, `disagreement` and `q` (None where not defined)."""
-    predicted = members.validation_logits.argmax(-1)
-    differ, q = disagreement(predicted), q_statistic(predicted == members.validation_labels)
+    logits, labels = members.validation
+    predicted = logits.argmax(-1)
+    differ, q = disagreement(predicted), q_statistic(predicted == labels)
     return [
         {
             "a": members.names[i],
@@ -132,4 +134,4 @@ def diversity(members: Members) -> list[dict]:
 def lowest_nll(rows: list[dict], names: Sequence[str]) -> str:
     """Which of `names` has the lowest cross-validated cross-entropy on the validation split, by rows of `judge`."""
     losses = {row["name"]: row["nll"] for row in rows if row["split"] == "validation" and row["name"] in names}
-    return min(losses, key=losses.get)
+    return min(losses, key=losses.__getitem__)

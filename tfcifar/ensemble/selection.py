@@ -72,6 +72,6 @@ def gains(members: np.ndarray, labels: np.ndarray) -> list[dict]:
     return rows
 
 
-def _judge(members, labels, counts) -> dict:
+def _judge(members: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> dict:
     mean = mixture(members, counts / counts.sum())
     return {"nll": cross_entropy(mean, labels)[0], "accuracy": float(np.mean(mean.argmax(-1) == labels))}

@@ -1,5 +1,6 @@
 """Calibrate a run or an ensemble on its validation logits: calibration.json, and what it changes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def calibrate_run(path: Path) -> list[dict]:
     """
     folder = RunDir.existing_or_ensemble(path)
     members = load_members([path])
-    validation, labels = members.validation_logits[0], members.validation_labels
+    (validation,), labels = members.validation
     scalings = {name: fit(validation, labels) for name, fit in METHODS.items()}
     cross_validated = {name: _cross_validated(fit, validation, labels) for name, fit in METHODS.items()}
     rows = [_judge(folder, "validation", name, each, labels, members) for name, each in cross_validated.items()]
@@ -86,7 +87,9 @@ def load_calibration(path: Path, method: str | None = None) -> Scaling:
     return Scaling(method, np.array(found["scale"]), np.array(found["bias"]))
 
 
-def _cross_validated(fit, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _cross_validated(
+    fit: Callable[[np.ndarray, np.ndarray], Scaling], logits: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
     """Log-probabilities of each example by what `fit` makes of the other folds, float64 [n, k]."""
     return out_of_fold(
         lambda fitted_on, held_out: fit(logits[fitted_on], labels[fitted_on]).apply(logits[held_out]), labels
@@ -107,7 +110,9 @@ def _simplest_of_the_best(predictions: dict[str, np.ndarray], labels: np.ndarray
     )
 
 
-def _judge(folder: RunDir, split: str, method: str, predicted, labels, members: Members) -> dict:
+def _judge(
+    folder: RunDir, split: str, method: str, predicted: np.ndarray, labels: np.ndarray, members: Members
+) -> dict:
     found = classification_metrics(predicted, labels, members.class_names)
     probabilities = softmax(predicted)
     adaptive = adaptive_calibration_error(probabilities.max(-1), probabilities.argmax(-1) == labels)

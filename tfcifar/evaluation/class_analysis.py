@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import false_discovery_control
 
 from tfcifar.evaluation.statistics import SIGNIFICANCE_LEVEL, mcnemar
 
 
-def most_confused_pairs(confusion, class_names: Sequence[str], count: int = 5) -> list[dict]:
+def most_confused_pairs(confusion: ArrayLike, class_names: Sequence[str], count: int = 5) -> list[dict]:
     """The pairs of classes with the most mistakes between them, both ways together.
 
     Args:

@@ -1,8 +1,11 @@
 """Judge a trained run on the test split, once for each choice of views and on the record."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
+from pipelines.disk_images import Images
 from pipelines.errors import unknown
 from pipelines.splits import Splits
 from tfcifar.arrays import read_cache, write_arrays
@@ -16,10 +19,10 @@ from tfcifar.models.complexity import count_macs
 from tfcifar.models.multi_task import GROUPS, classifier_of, has_groups, parse_groups
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import TTA_VIEWS, Recipe
+from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting import figures
 from tfcifar.run_dir import RunDir, read_history, read_json, write_csv, write_json
-from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 
 
@@ -81,12 +84,12 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
     return metrics
 
 
-def _judge(predictions: dict, split: str, suffix: str, class_names) -> dict:
+def _judge(predictions: dict, split: str, suffix: str, class_names: Sequence[str]) -> dict:
     """The metrics of one split's plain logits (suffix "") or averaged ones ("_tta")."""
     return classification_metrics(predictions[f"{split}_logits{suffix}"], predictions[f"{split}_labels"], class_names)
 
 
-def _tta_metrics(predictions: dict, views: str, class_names) -> dict:
+def _tta_metrics(predictions: dict, views: str, class_names: Sequence[str]) -> dict:
     test = _judge(predictions, "test", "_tta", class_names)
     return {
         "views": views,
@@ -98,7 +101,7 @@ def _tta_metrics(predictions: dict, views: str, class_names) -> dict:
     }
 
 
-def _group_metrics(recipe: Recipe, predictions: dict, class_names) -> dict:
+def _group_metrics(recipe: Recipe, predictions: dict, class_names: Sequence[str]) -> dict:
     """Of a run with a group head: its accuracy, and that of the classes' probabilities added up by group."""
     if not recipe.multi_task.groups:
         return {}
@@ -110,7 +113,7 @@ def _group_metrics(recipe: Recipe, predictions: dict, class_names) -> dict:
     return {"groups": {"names": names, "accuracy": accuracies}}
 
 
-def _validation_accuracy(predictions: dict, suffix: str, class_names) -> float | None:
+def _validation_accuracy(predictions: dict, suffix: str, class_names: Sequence[str]) -> float | None:
     """None where the run was trained on the validation images."""
     if f"validation_logits{suffix}" not in predictions:
         return None
@@ -121,7 +124,7 @@ def _open_test_and_predict(
     run_dir: RunDir,
     splits: Splits,
     trained_on_validation: bool,
-    heads,
+    heads: keras.Model,
     digest: str,
     views: str,
     recorded: dict,
@@ -155,7 +158,7 @@ def _recorded_predictions(run_dir: RunDir, digest: str) -> dict | None:
     return predictions if predictions is not None and str(predictions["model"]) == digest else None
 
 
-def _plot_mistakes(run_dir: RunDir, predictions: dict, images, class_names) -> None:
+def _plot_mistakes(run_dir: RunDir, predictions: dict, images: Images, class_names: Sequence[str]) -> None:
     probabilities = softmax(predictions["test_logits"])
     figures.plot_mistakes(
         images,

@@ -27,6 +27,17 @@ class Members:
     test_labels: np.ndarray
     models: tuple[str, ...]
 
+    @property
+    def validation(self) -> tuple[np.ndarray, np.ndarray]:
+        """Logits and labels of the validation split, for what cannot do without.
+
+        Raises:
+            ValueError: there are none; `load_members` refuses such runs unless told otherwise.
+        """
+        if self.validation_logits is None or self.validation_labels is None:
+            raise ValueError("members: expected validation logits of all of them. Received: none of some")
+        return self.validation_logits, self.validation_labels
+
 
 def load_members(paths: list[Path], views: str = "none", need_validation: bool = True) -> Members:
     """Read the predictions of evaluated runs.

@@ -86,7 +86,7 @@ def per_class_metrics(confusion: np.ndarray, class_names: Sequence[str]) -> list
     return rows
 
 
-def _check(logits, labels, class_names) -> None:
+def _check(logits: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> None:
     labels = np.asarray(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or len(labels) == 0:
         raise ValueError(

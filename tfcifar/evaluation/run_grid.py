@@ -12,9 +12,10 @@ from tfcifar.arrays import read_cache, write_arrays
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Recipe
+from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json
-from tfcifar.runs import open_splits, run_recipe
+from tfcifar.runs import run_recipe
 from tfcifar.training.devices import ONE, Devices
 from tfcifar.training.trainer import check_same_data
 

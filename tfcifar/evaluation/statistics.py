@@ -184,7 +184,7 @@ def compare_means(values_a: np.ndarray, values_b: np.ndarray, samples: int = 200
     }
 
 
-def _disagreements(correct_a, correct_b) -> tuple[int, int, int]:
+def _disagreements(correct_a: np.ndarray, correct_b: np.ndarray) -> tuple[int, int, int]:
     """How often only a is right, only b is right, and the number of examples."""
     a, b = np.asarray(correct_a), np.asarray(correct_b)
     for name, value in (("correct_a", a), ("correct_b", b)):

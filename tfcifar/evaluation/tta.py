@@ -8,16 +8,21 @@ images: with hardly a pixel to spare, the whole image, at half of the weight, st
 for networks that were trained on crops of many scales; one that has seen a single scale loses by it.
 """
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from pipelines.datasets import make_image_dataset
+from pipelines.disk_images import Images
 from tfcifar.models.feature_maps import images_to_predict
 
 AUTOTUNE = tf.data.AUTOTUNE
 
 
+Transform: TypeAlias = Callable[[tf.Tensor], tf.Tensor]  # of a batch of images
 CROP = 8  # a corner crop leaves out an eighth of height and width: 28 of 32 pixels, as 224 of 256 for ImageNet
 
 
@@ -29,7 +34,7 @@ def _mirror(images):
     return images[:, :, ::-1]
 
 
-def _translated(down: int, right: int):
+def _translated(down: int, right: int) -> Transform:
     """The image moved by so many pixels, at most one each way; what comes in repeats the pixels next to the edge."""
 
     def translate(images):
@@ -40,7 +45,7 @@ def _translated(down: int, right: int):
     return translate
 
 
-def _corner(bottom: bool, right: bool):
+def _corner(bottom: bool, right: bool) -> Transform:
     """A corner of the image, enlarged to the size of all of it (bilinear)."""
 
     def crop(images):
@@ -52,7 +57,7 @@ def _corner(bottom: bool, right: bool):
     return crop
 
 
-def _and_mirrored(weight: float, *transforms) -> tuple:
+def _and_mirrored(weight: float, *transforms: Transform) -> tuple:
     """Views that share `weight` equally: each of `transforms`, and the mirror image of each."""
     each = weight / (2 * len(transforms))
     return tuple(
@@ -78,7 +83,7 @@ VIEWS = {
 }
 
 
-def predict_logits(model: keras.Model, images: np.ndarray, view: str, batch_size: int | None = None) -> np.ndarray:
+def predict_logits(model: keras.Model, images: Images, view: str, batch_size: int | None = None) -> np.ndarray:
     """Logits of `model`, averaged over the views that `view` names.
 
     Args:
@@ -97,4 +102,4 @@ def predict_logits(model: keras.Model, images: np.ndarray, view: str, batch_size
         np.float32(weight) * model.predict(ds.map(transform, AUTOTUNE).prefetch(AUTOTUNE), verbose=0)
         for weight, transform in VIEWS[view]
     ]
-    return np.sum(logits, axis=0, dtype=np.float32)
+    return np.asarray(np.sum(logits, axis=0, dtype=np.float32))

@@ -10,9 +10,9 @@ from tfcifar.evaluation.statistics import comparison_columns
 from tfcifar.evaluation.tta import VIEWS, predict_logits
 from tfcifar.models.feature_maps import images_to_predict
 from tfcifar.models.saved import load_model
+from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, write_csv
-from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 
 

@@ -11,10 +11,10 @@ from tfcifar.evaluation.tta import predict_logits
 from tfcifar.explain.methods import explain
 from tfcifar.explain.scores import deletion_insertion, rank_correlation, with_random_weights
 from tfcifar.models.saved import load_model
+from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting.explanations import plot_overlays
 from tfcifar.run_dir import RunDir, read_json, write_csv, write_json
-from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 
 RANDOM = "random"  # a map of noise: what a method must beat
@@ -69,12 +69,14 @@ def explain_run(run_dir: RunDir, methods: list[str], layer: str | None, shown: i
     for method in tqdm([*methods, RANDOM], desc=f"scores of {run_dir.name}", unit="method"):
         if method in kept.rows:
             continue
+        sanity = None
         if method == RANDOM:
-            maps, sanity = noise, None
+            scored_maps = noise
         else:
-            maps = explain(method, model, images, predicted, layer)
-            sanity = float(np.nanmean(rank_correlation(maps, explain(method, randomized, images, predicted, layer))))
-        deletion, insertion = deletion_insertion(model, images, predicted, maps)
+            scored_maps = explain(method, model, images, predicted, layer)
+            of_random = explain(method, randomized, images, predicted, layer)
+            sanity = float(np.nanmean(rank_correlation(scored_maps, of_random)))
+        deletion, insertion = deletion_insertion(model, images, predicted, scored_maps)
         row = {
             "run": run_dir.name,
             "method": method,

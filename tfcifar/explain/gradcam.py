@@ -41,7 +41,7 @@ def grad_cam_plus_plus(
     return upscaled(np.maximum((weights * maps).sum(-1), 0), images.shape[1:3])
 
 
-def upscaled(maps: np.ndarray, size) -> np.ndarray:
+def upscaled(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Maps [n, h', w'] as float32 [n, *size], bilinear, each divided by its maximum."""
     large = tf.image.resize(maps[..., None], size).numpy()[..., 0]
     return normalized(large)

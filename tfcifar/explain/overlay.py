@@ -27,4 +27,4 @@ def overlay(picture: np.ndarray, heat: np.ndarray) -> Image.Image:
     seen = fit_image(picture, height, width)
     large = Image.fromarray(heat.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
     colours = 255 * colormaps[HEAT](np.array(large))[..., :3]
-    return Image.fromarray(np.uint8(OPACITY * colours + (1 - OPACITY) * seen.mean(-1, keepdims=True)))
+    return Image.fromarray((OPACITY * colours + (1 - OPACITY) * seen.mean(-1, keepdims=True)).astype(np.uint8))

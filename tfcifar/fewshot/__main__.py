@@ -4,10 +4,14 @@ import argparse
 import hashlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.fewshot import METHODS
 from tfcifar.prediction.formats import FORMATS
+
+if TYPE_CHECKING:
+    from tfcifar.fewshot.new_classes import NewClassifier
 
 EPILOG = """examples:
   python -m tfcifar.fewshot --run runs/level_2-cpu-seed0 --support birds/ --query photos/
@@ -46,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
 
     complaints = []
 
-    def complain(error) -> None:
+    def complain(error: object) -> None:
         complaints.append(error)
         print(f"error: {error}", file=sys.stderr, flush=True)
 
@@ -72,7 +76,7 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(2)
 
 
-def save(classifier, source: Path, path: Path) -> None:
+def save(classifier: "NewClassifier", source: Path, path: Path) -> None:
     """Write the model and, last, its card, from which predict and serve have the classes and the temperature."""
     from export.card import write_card
     from tfcifar.environment import describe_command

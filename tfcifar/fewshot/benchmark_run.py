@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def _trained(name: str, data: str, split: ClassSplit, settings: FewShot, folder:
 
 def _judge(method: Method, sampler: EpisodeSampler, episodes: int, digest: str, path: Path) -> tuple[np.ndarray, float]:
     """As `accuracies`; kept in `path`, with the digest of the model that it was measured with."""
-    asked = {"model": digest, "episodes": episodes, "queries": sampler.queries}
+    asked: dict[str, Any] = {"model": digest, "episodes": episodes, "queries": sampler.queries}
     if path.is_file():
         with np.load(path, allow_pickle=False) as kept:
             before = {key: kept[key].item() for key in asked}

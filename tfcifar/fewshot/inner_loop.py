@@ -64,12 +64,12 @@ class Network:
         """Kernel [width, num_classes] and bias [num_classes], of zeros."""
         return [tf.zeros([self.width, num_classes]), tf.zeros([num_classes])]
 
-    def features(self, weights: Sequence[tf.Tensor], images) -> tf.Tensor:
+    def features(self, weights: Sequence[tf.Tensor], images: tf.Tensor) -> tf.Tensor:
         """float32 [n, width] of the body with `weights` in the place of its own."""
         features, _ = self.body.stateless_call(weights, self.constants, images, training=False)
         return features
 
-    def logits(self, parameters: Sequence[tf.Tensor], images) -> tf.Tensor:
+    def logits(self, parameters: Sequence[tf.Tensor], images: tf.Tensor) -> tf.Tensor:
         """Args: parameters: weights of the body, then kernel and bias of a head."""
         *weights, kernel, bias = parameters
         return self.features(weights, images) @ kernel + bias

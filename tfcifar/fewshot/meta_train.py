@@ -1,6 +1,7 @@
 """Meta-training: the weights, and rates, that make a few steps in an episode go far. Resumes by itself."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def meta_train(name: str, dataset: str, split: ClassSplit, settings: FewShot, fo
         _check_same(read_json(folder / LEARNER)["meta_training"], meaning, folder)
         return open_learner(folder)
     model = new_network(split, settings)
-    kind = method_class(name)
+    kind: type[GradientMethod] = method_class(name)
     rate = settings.inner_rate if kind.learns_rates else settings.reptile_rate
     method = kind(model, [rate] * len(model.trainable_variables), settings.inner_steps)
     ways = min(settings.ways, len(split.train.class_names))
@@ -95,12 +96,13 @@ def open_learner(folder: Path) -> GradientMethod:
     return method_class(learner["method"])(load_model(folder / MODEL), learner["rates"], learner["steps"])
 
 
-def _make_step(method: GradientMethod, optimizer, ways: int):
+def _make_step(method: GradientMethod, optimizer: keras.optimizers.Optimizer, ways: int) -> Callable:
     """Compiled: a batch of episodes -> mean loss; changes the method's variables."""
     variables = method.meta_variables()
 
     def of_task(task):
-        return method.task_gradients(*task, ways)
+        support_images, support_labels, query_images, query_labels = task
+        return method.task_gradients(support_images, support_labels, query_images, query_labels, ways)
 
     signature = (*(tf.TensorSpec(each.shape) for each in variables),)
 

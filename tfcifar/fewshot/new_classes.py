@@ -67,7 +67,7 @@ def learn_new_classes(model: Path, support: Path, method_name: str | None) -> Ne
     """
     method, image_shape = open_method(model, method_name)
     class_names, examples = read_class_folders(support, *image_shape[:2])
-    images, labels, k = examples.images, examples.labels, len(class_names)
+    images, labels, k = np.asarray(examples.images), examples.labels, len(class_names)
     started = time.perf_counter()
     judged = cross_validate(method, images, labels, k)
     learned = method.learn(images, labels, k)

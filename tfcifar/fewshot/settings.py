@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from pipelines.errors import check, unknown
 from tfcifar.fewshot import METHODS
@@ -52,7 +53,7 @@ class FewShot:
             dataset, at, split = each.rpartition("@")
             check(bool(dataset and at and split), "data", "DATASET@SPLIT, for example cifar10@6/2/2", each)
 
-    def replace(self, **changes) -> "FewShot":
+    def replace(self, **changes: Any) -> "FewShot":
         return dataclasses.replace(self, **changes)
 
 

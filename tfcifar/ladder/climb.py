@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pipelines.errors import InputError
@@ -35,7 +36,7 @@ def climb(steps: list[Step], journal: Journal) -> None:
         print(f"{head} {step.command}", flush=True)
         log = logs / f"{number:02}_level_{step.level}_{step.name.replace(' ', '_')}.log"
         started = time.monotonic()
-        code = _run(step, log, lambda begun=started: f"{_elapsed(begun)}, {time_left(steps, journal, begun)}")
+        code = _run(step, log, partial(_overview, steps, journal, started))
         if code:
             raise InputError(_failure(step, log, code))
         journal.finish(step, time.monotonic() - started)
@@ -55,6 +56,10 @@ def time_left(steps: list[Step], journal: Journal, begun: float | None = None) -
     if begun is not None:
         left -= time.monotonic() - begun
     return f"about {duration(max(left, 0))} left"
+
+
+def _overview(steps: list[Step], journal: Journal, begun: float) -> str:
+    return f"{_elapsed(begun)}, {time_left(steps, journal, begun)}"
 
 
 def _elapsed(begun: float) -> str:

@@ -1,7 +1,14 @@
 """The table of models. One architecture per file; nothing heavy is imported until a model is built."""
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+    from tfcifar.recipe import Model
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,9 @@ MODELS = {
 }
 
 
-def build_model(config, image_shape, num_classes: int, mean, std):
+def build_model(
+    config: "Model", image_shape: tuple[int, int, int], num_classes: int, mean: Sequence[float], std: Sequence[float]
+) -> "keras.Model":
     """Build the Keras model that `config` (a recipe's Model) describes.
 
     Args:
@@ -100,7 +109,7 @@ def build_model(config, image_shape, num_classes: int, mean, std):
             dropout=config.dropout,
             **({"alpha": config.alpha} if config.alpha else {}),
         )
-    options = {"widths": config.widths} if config.widths else {}
+    options: dict[str, Any] = {"widths": config.widths} if config.widths else {}
     if config.attention:
         options["attention"] = config.attention
     return build(image_shape, num_classes, mean=mean, std=std, dropout=config.dropout, **options)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import keras
 from keras import layers
@@ -31,23 +32,27 @@ class Part:
     inputs: list[str] = field(default_factory=list)
 
 
+# Of a tensor: the part that made it, its receptive field and the distance of its positions, in input pixels.
+Place: TypeAlias = tuple[str, int | None, int]
+
+
 def parts_of(model: keras.Model) -> list[Part]:
     """The parts of a functional model in the order of its layers; a nested model's parts stand in its place."""
     parts: dict[str, Part] = {}
-    # Of each tensor: the part that made it, its receptive field and the distance of its positions, in input pixels.
-    seen: dict[int, tuple[str, int | None, int]] = {}
+    seen: dict[int, Place] = {}
     _walk(model, parts, seen, None)
     return list(parts.values())
 
 
-def _walk(model, parts, seen, inputs) -> tuple:
+def _walk(model: keras.Model, parts: dict[str, Part], seen: dict[int, Place], inputs: Place | None) -> Place:
     """Add the layers of `model` to `parts`; return what `seen` holds of its output."""
-    found = inputs
+    entrance: Place = inputs or ("images", 1, 1)
+    found = entrance
     for layer in model.layers:
         # What a nested model gives to the outer one is a tensor that no layer calls its own: it is of the layer before.
         incoming = [seen.get(id(tensor), found) for tensor in keras.tree.flatten(layer.input)]
         if isinstance(layer, layers.InputLayer):
-            found = inputs or ("images", 1, 1)
+            found = entrance
             if inputs is None:
                 parts["images"] = Part("images", [layer.name], tuple(layer.output.shape[1:]), receptive_field=1)
         elif isinstance(layer, keras.Model):
@@ -59,7 +64,7 @@ def _walk(model, parts, seen, inputs) -> tuple:
     return found
 
 
-def _add(layer, parts, incoming) -> tuple:
+def _add(layer: layers.Layer, parts: dict[str, Part], incoming: list[Place]) -> Place:
     match = PART.match(layer.name)
     name = match[1] if match else layer.name
     part = parts.setdefault(name, Part(name))
@@ -68,9 +73,9 @@ def _add(layer, parts, incoming) -> tuple:
     part.macs += layer_macs(layer)
     part.shape = tuple(layer.output.shape[1:])
     part.inputs += [source for source, _, _ in incoming if source != name and source not in part.inputs]
-    fields = [size for _, size, _ in incoming]
+    fields = [size for _, size, _ in incoming if size is not None]
     step = max(step for _, _, step in incoming)
-    if None in fields or len(part.shape) != 3 or isinstance(layer, GLOBAL):
+    if len(fields) < len(incoming) or len(part.shape) != 3 or isinstance(layer, GLOBAL):
         part.receptive_field = None
         return name, None, step
     size, step = _grown(layer, max(fields), step)
@@ -78,7 +83,7 @@ def _add(layer, parts, incoming) -> tuple:
     return name, size, step
 
 
-def _grown(layer, size: int, step: int) -> tuple[int, int]:
+def _grown(layer: layers.Layer, size: int, step: int) -> tuple[int, int]:
     """Receptive field and step behind `layer` (Araujo et al. 2019, doi:10.23915/distill.00021)."""
     if isinstance(layer, layers.Resizing):
         return size, step  # pixels of the upscaled image, in which all that follows is counted

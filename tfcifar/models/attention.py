@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 
-def squeeze_and_excitation(x, name: str, ratio: int = 8):
+def squeeze_and_excitation(x: keras.KerasTensor, name: str, ratio: int = 8) -> keras.KerasTensor:
     """Channels weighed by what the whole map holds: average -> two dense layers -> sigmoid.
 
     Hu et al. 2018, "Squeeze-and-Excitation Networks" (arXiv:1709.01507).
@@ -20,7 +20,7 @@ def squeeze_and_excitation(x, name: str, ratio: int = 8):
     return layers.Multiply(name=f"{name}_scale")([x, weights])
 
 
-def cbam(x, name: str, ratio: int = 8, kernel: int = 7):
+def cbam(x: keras.KerasTensor, name: str, ratio: int = 8, kernel: int = 7) -> keras.KerasTensor:
     """Channels weighed by their average and maximum, then positions by those over the channels.
 
     Woo et al. 2018, "CBAM: Convolutional Block Attention Module" (arXiv:1807.06521).
@@ -43,7 +43,7 @@ def cbam(x, name: str, ratio: int = 8, kernel: int = 7):
     return layers.Multiply(name=f"{name}_scale_positions")([x, weights])
 
 
-def self_attention(x, name: str, heads: int = 4):
+def self_attention(x: keras.KerasTensor, name: str, heads: int = 4) -> keras.KerasTensor:
     """Each position gathers from all others; added to what it had, with a learned weight that starts at zero.
 
     Vaswani et al. 2017 (arXiv:1706.03762) on the positions of a map, as in "Bottleneck Transformers" (Srinivas et al.

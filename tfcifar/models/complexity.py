@@ -15,7 +15,7 @@ def count_macs(model: keras.Model) -> int:
     return sum(count_macs(layer) if isinstance(layer, keras.Model) else layer_macs(layer) for layer in model.layers)
 
 
-def layer_macs(layer) -> int:
+def layer_macs(layer: layers.Layer) -> int:
     if isinstance(layer, layers.SeparableConv2D):
         positions = math.prod(layer.output.shape[1:3])
         return positions * (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape))
@@ -31,15 +31,3 @@ def layer_macs(layer) -> int:
         products = tokens * layer.num_heads * (layer.key_dim + (layer.value_dim or layer.key_dim))
         return tokens * (projections + products)
     return 0
-
-
-def print_models() -> None:
-    """A table of all models with parameters and MACs, for 10 classes at 32 px."""
-    from tfcifar.models import MODELS, build_model
-    from tfcifar.recipe import Model
-
-    print(f"{'model':14} {'parameters':>12} {'MACs an image':>15}  description")
-    for name, entry in MODELS.items():
-        model = build_model(Model(name), (32, 32, 3), 10, mean=(0.5,) * 3, std=(0.25,) * 3)
-        upscaled = f" (images upscaled to {entry.native_size} px)" if entry.pretrained else ""
-        print(f"{name:14} {model.count_params():12,} {count_macs(model):15,}  {entry.description}{upscaled}")

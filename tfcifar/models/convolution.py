@@ -31,7 +31,7 @@ class FastConv2D(keras.layers.Conv2D):
             return self.activation(outputs)
         return super().call(inputs)
 
-    def _fast_gradient_applies(self, inputs) -> bool:
+    def _fast_gradient_applies(self, inputs: keras.KerasTensor) -> bool:
         if backend.backend() != "tensorflow" or self.compute_dtype != "bfloat16":
             return False
         import tensorflow as tf

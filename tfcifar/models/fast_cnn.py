@@ -11,6 +11,7 @@
 After Keller Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (arXiv:2404.00498).
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import keras
@@ -48,18 +49,18 @@ class PartialIdentity(keras.initializers.Initializer):
         return {"seed": self.uniform.seed}
 
 
-def conv(x, filters: int, name: str):
+def conv(x: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
     return FastConv2D(
         filters, 3, padding="same", use_bias=False, kernel_initializer=PartialIdentity(), name=f"{name}_conv"
     )(x)
 
 
-def norm(x, momentum: float, name: str):
+def norm(x: keras.KerasTensor, momentum: float, name: str) -> keras.KerasTensor:
     """BatchNorm with a bias and no scale: the next convolution can scale by itself."""
     return FusedBatchNormalization(scale=False, momentum=momentum, epsilon=1e-12, name=f"{name}_norm")(x)
 
 
-def block(x, filters: int, depth: int, momentum: float, name: str):
+def block(x: keras.KerasTensor, filters: int, depth: int, momentum: float, name: str) -> keras.KerasTensor:
     """A convolution before the pooling, `depth` - 1 after it; with three, the last is residual."""
     x = conv(x, filters, f"{name}_1")
     x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)
@@ -74,7 +75,14 @@ def block(x, filters: int, depth: int, momentum: float, name: str):
 
 
 def fast_cnn(
-    image_shape, num_classes: int, mean, std, dropout=0.0, widths=(64, 256, 256), depth=2, norm_momentum=0.6
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    dropout: float = 0.0,
+    widths: Sequence[int] = (64, 256, 256),
+    depth: int = 2,
+    norm_momentum: float = 0.6,
 ) -> keras.Model:
     """Images [n, h, w, 3] in 0..255 -> float32 logits [n, num_classes].
 

@@ -11,7 +11,7 @@ MOST_BYTES = 1 << 30
 
 def spatial_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """All layers with an output [n, h, w, c], in the order of their calls; those of nested models as "model/layer"."""
-    found = {}
+    found: dict[str, keras.layers.Layer] = {}
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             found |= {f"{layer.name}/{name}": inner for name, inner in spatial_layers(layer).items()}

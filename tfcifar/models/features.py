@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from pipelines.disk_images import Images
 from pipelines.errors import InputError
 from tfcifar.models.feature_maps import images_to_predict
 from tfcifar.models.multi_task import CLASSES
@@ -23,7 +24,7 @@ def with_features(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, [model.get_layer(CLASSES).input, model.output])
 
 
-def features_and_logits(model: keras.Model, images: np.ndarray, description: str) -> tuple[np.ndarray, np.ndarray]:
+def features_and_logits(model: keras.Model, images: Images, description: str) -> tuple[np.ndarray, np.ndarray]:
     """Compute both outputs of a model of `with_features`.
 
     Args:
@@ -38,7 +39,7 @@ def features_and_logits(model: keras.Model, images: np.ndarray, description: str
     return np.concatenate(features).astype(np.float32), np.concatenate(logits).astype(np.float32)
 
 
-def batches(images: np.ndarray, batch_size: int, description: str) -> Iterator[np.ndarray]:
+def batches(images: Images, batch_size: int, description: str) -> Iterator[np.ndarray]:
     """Consecutive parts of `images`, with a progress bar."""
     for start in tqdm(range(0, len(images), batch_size), desc=description, unit="batch", leave=False):
         yield images[start : start + batch_size]

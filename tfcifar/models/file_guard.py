@@ -7,7 +7,9 @@ and both may be thousands of times larger than the file.
 import io
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pipelines.errors import InputError
 
@@ -55,7 +57,7 @@ def _largest_dimension(path: Path, content: io.BytesIO) -> int:
     return largest
 
 
-def _numbers(config, key: str = ""):
+def _numbers(config: Any, key: str = "") -> Iterator[tuple[str, int]]:
     """(key, number) of all whole numbers in `config`."""
     if isinstance(config, dict):
         for name, value in config.items():

@@ -65,7 +65,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         offset, square = tf.unstack(tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, local))
         return near + offset, tf.maximum(square - offset**2, 0.0)
 
-    def _fused_kernel_applies(self, inputs, mask) -> bool:
+    def _fused_kernel_applies(self, inputs: keras.KerasTensor, mask: keras.KerasTensor | None) -> bool:
         return (
             backend.backend() == "tensorflow"
             and len(inputs.shape) == 4

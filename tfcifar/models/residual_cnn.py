@@ -3,6 +3,7 @@
 He et al. 2015, "Deep Residual Learning for Image Recognition" (arXiv:1512.03385).
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import keras
@@ -17,12 +18,12 @@ from tfcifar.models.normalization import FusedBatchNormalization
 LARGEST_ATTENDED = 8  # pixels: at 16, each of 256 positions would look at 256 others
 
 
-def conv_norm(x, filters: int, kernel: int, name: str):
+def conv_norm(x: keras.KerasTensor, filters: int, kernel: int, name: str) -> keras.KerasTensor:
     x = FastConv2D(filters, kernel, padding="same", use_bias=False, name=f"{name}_conv")(x)
     return FusedBatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
 
 
-def residual_block(x, filters: int, name: str, attention: str | None = None):
+def residual_block(x: keras.KerasTensor, filters: int, name: str, attention: str | None = None) -> keras.KerasTensor:
     """relu(x + norm(conv(relu(norm(conv(x)))))); a 1x1 convolution matches the channels where they differ.
 
     "se" and "cbam" weigh what is added, "mhsa" attends to what comes out.
@@ -38,7 +39,9 @@ def residual_block(x, filters: int, name: str, attention: str | None = None):
     return self_attention(x, f"{name}_mhsa") if attention == "mhsa" and max(x.shape[1:3]) <= LARGEST_ATTENDED else x
 
 
-def stage(x, filters: int, halve: bool, name: str, attention: str | None = None):
+def stage(
+    x: keras.KerasTensor, filters: int, halve: bool, name: str, attention: str | None = None
+) -> keras.KerasTensor:
     """Max-pooling to half the size if `halve`, then one residual block.
 
     Max-pooling keeps the strongest response of each 2x2 patch, where a strided convolution would throw three
@@ -50,13 +53,13 @@ def stage(x, filters: int, halve: bool, name: str, attention: str | None = None)
 
 
 def residual_cnn(
-    image_shape,
+    image_shape: tuple[int, int, int],
     num_classes: int,
-    mean,
-    std,
-    dropout=0.0,
-    widths=(64, 128, 256, 512),
-    head_units=256,
+    mean: Sequence[float],
+    std: Sequence[float],
+    dropout: float = 0.0,
+    widths: Sequence[int] = (64, 128, 256, 512),
+    head_units: int = 256,
     attention: str | None = None,
 ) -> keras.Model:
     """Images [n, h, w, 3] in 0..255 -> float32 logits [n, num_classes].

@@ -4,6 +4,7 @@ He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition" (arXiv:15
 "MLPerf Tiny Benchmark" (arXiv:2106.07597), whose image classification (IC) has three stages of one block.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import keras
@@ -14,12 +15,12 @@ from tfcifar.models.convolution import FastConv2D
 from tfcifar.models.normalization import FusedBatchNormalization
 
 
-def conv_norm(x, filters: int, kernel: int, stride: int, name: str):
+def conv_norm(x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str) -> keras.KerasTensor:
     x = FastConv2D(filters, kernel, stride, padding="same", use_bias=False, name=f"{name}_conv")(x)
     return FusedBatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
 
 
-def block(x, filters: int, stride: int, name: str):
+def block(x: keras.KerasTensor, filters: int, stride: int, name: str) -> keras.KerasTensor:
     """relu(x + norm(conv(relu(norm(conv(x)))))); a 1x1 convolution brings x to the size of what is added."""
     shortcut = x
     if stride > 1 or x.shape[-1] != filters:
@@ -29,7 +30,15 @@ def block(x, filters: int, stride: int, name: str):
     return layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, shortcut]))
 
 
-def resnet(image_shape, num_classes: int, mean, std, dropout=0.0, widths=(16, 32, 64), blocks=1) -> keras.Model:
+def resnet(
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    dropout: float = 0.0,
+    widths: Sequence[int] = (16, 32, 64),
+    blocks: int = 1,
+) -> keras.Model:
     """Images [n, h, w, 3] in 0..255 -> float32 logits [n, num_classes].
 
     Args:

@@ -1,5 +1,7 @@
 """A plain convolutional network: what a few minutes on two CPU cores can train."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
@@ -7,7 +9,7 @@ from pipelines.preprocess import standardize
 from tfcifar.models.normalization import FusedBatchNormalization
 
 
-def stage(x, filters: int, dropout: float, name: str):
+def stage(x: keras.KerasTensor, filters: int, dropout: float, name: str) -> keras.KerasTensor:
     """Two 3x3 convolutions with BatchNorm and ReLU, then max-pooling to half the size."""
     for index in (1, 2):
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_conv{index}")(x)
@@ -17,7 +19,14 @@ def stage(x, filters: int, dropout: float, name: str):
     return layers.SpatialDropout2D(dropout, name=f"{name}_dropout")(x) if dropout else x
 
 
-def small_cnn(image_shape, num_classes: int, mean, std, dropout=0.0, widths=(32, 64, 128)) -> keras.Model:
+def small_cnn(
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    dropout: float = 0.0,
+    widths: Sequence[int] = (32, 64, 128),
+) -> keras.Model:
     """Images [n, h, w, 3] in 0..255 -> float32 logits [n, num_classes]; 0.3 M parameters by default."""
     inputs = keras.Input(image_shape, name="images")
     x = standardize(mean, std)(inputs)

@@ -1,5 +1,6 @@
 """Transfer models: an ImageNet backbone of keras.applications with a new head, images upscaled inside."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -30,12 +31,12 @@ class Upscale(layers.Resizing):
 
 
 def transfer_model(
-    image_shape,
+    image_shape: tuple[int, int, int],
     num_classes: int,
-    weights,
+    weights: str | None,
     image_size: int,
     dropout: float,
-    application,
+    application: Callable[..., keras.Model],
     normalization: str,
     name: str,
     alpha: float | None = None,
@@ -134,7 +135,7 @@ def _finish_efficientnet(backbone: keras.Model) -> None:
     stem.kernel.assign(stem.kernel.numpy() / np.sqrt(IMAGENET_STD)[:, None])
 
 
-def _pretrained_weights(application, weights: str, name: str) -> list:
+def _pretrained_weights(application: Callable[..., keras.Model], weights: str, name: str) -> list:
     if weights != "imagenet" and not Path(weights).is_file():
         raise InputError(
             f"weights: expected 'imagenet', 'none' or a weights file of {name}, found no file at {weights}."

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from pipelines.disk_images import Images
+
 PATCHES = 5_000_000  # more than enough for a 12x12 covariance; from 5,000 images of 32x32 pixels
 
 
@@ -27,7 +29,7 @@ class PatchWhitening(keras.layers.Conv2D):
         self.filters = 2 * input_shape[-1] * int(np.prod(self.kernel_size))
         super().build(input_shape)
 
-    def adapt(self, images) -> None:
+    def adapt(self, images: np.ndarray) -> None:
         """Set the filters from `images`: float [n, h, w, c], normalized as the layer will see them."""
         self.kernel.assign(whitening_filters(np.asarray(images, "float32"), self.kernel_size, self.epsilon))
 
@@ -47,7 +49,7 @@ def whitening_filters(images: np.ndarray, kernel_size: tuple[int, int], epsilon:
     return np.concatenate([basis, -basis], axis=-1).astype("float32")
 
 
-def adapt_to(model: keras.Model, images: np.ndarray) -> None:
+def adapt_to(model: keras.Model, images: Images) -> None:
     """Set the model's whitening layers, if it has any, from training `images` (uint8 [n, h, w, c])."""
     for layer in model.layers:
         if isinstance(layer, PatchWhitening):

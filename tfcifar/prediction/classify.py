@@ -51,7 +51,7 @@ def classify(
         images = np.stack([fit_image(picture, *model.image_shape[:2]) for picture in pictures.values()])
         logits = model.run(images)
         scaling = model.scaling or unscaled(logits.shape[1])
-        maps = model.explain(images, logits.argmax(-1)) if overlays is not None else [None] * len(images)
+        maps = model.explain(images, logits.argmax(-1)) if model.explain and overlays else [None] * len(images)
         results = zip(
             pictures.items(), np.exp(scaling.apply(logits)), is_foreign(logits, model.acceptance), maps, strict=True
         )
@@ -90,7 +90,8 @@ def _most_probable(probabilities: np.ndarray, model: Opened, top: int) -> list[d
 def _overlay_paths(names: list[str], folder: Path) -> dict[str, Path]:
     """A PNG in `folder` for each image; images of one name, from several folders, get numbers."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths, seen = {}, Counter()
+    paths = {}
+    seen: Counter[str] = Counter()
     for name in names:
         stem = Path(name).stem
         seen[stem] += 1

@@ -2,6 +2,7 @@
 
 import importlib
 from pathlib import Path
+from types import ModuleType
 
 from pipelines.errors import InputError, unknown
 from tfcifar.recipe import Recipe
@@ -65,5 +66,5 @@ def load(name: str, preset: str | None = None) -> Recipe:
     return recipe.replace(name=f"{name}-{preset}")
 
 
-def _module(name: str):
+def _module(name: str) -> ModuleType:
     return importlib.import_module(f"tfcifar.recipes.{name}")

@@ -10,6 +10,8 @@ The demo preset trains a small network from scratch with the same augmentation a
 needs no ImageNet weights.
 """
 
+from typing import Any
+
 from pipelines.augment_config import Augment
 from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule, SmallImages, Transfer
 
@@ -49,7 +51,7 @@ def demo(recipe: Recipe) -> Recipe:
 
 
 # What the ablation adds to nothing, one by one, and takes from the whole.
-PARTS = {
+PARTS: dict[str, dict[str, Any]] = {
     "flip and crop": {"flip": "random", "crop_padding": 4},
     "colour": {"color_jitter": 0.2},
     "erasing": {"erasing_probability": 0.25},

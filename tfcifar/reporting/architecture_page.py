@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from tfcifar.models.architecture import Part
@@ -66,7 +67,7 @@ def plot_graph(parts: list[Part], path: str | Path) -> None:
         ax.set_title("Parts, their output, and their multiply-accumulates for one image")
 
 
-def _arrow(ax, start: float, end: float) -> None:
+def _arrow(ax: Axes, start: float, end: float) -> None:
     if start - end == 1:  # the next part
         ax.add_patch(
             FancyArrowPatch((1.8, start - 0.3), (1.8, end + 0.3), arrowstyle="-|>", mutation_scale=9, color=GREY)

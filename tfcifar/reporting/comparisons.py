@@ -67,7 +67,7 @@ def plot_all_curves(histories: dict[str, list[dict]], path: str | Path) -> None:
     with new_figure(path, 9, 4.8 + 0.11 * len(histories)) as figure:
         ax = figure.subplots()
         late = []
-        for name in sorted(histories, key=best.get, reverse=True):
+        for name in sorted(histories, key=best.__getitem__, reverse=True):
             epochs, accuracy = zip(*((row["epoch"], row["val_accuracy"]) for row in histories[name]), strict=True)
             marker = "o" if len(epochs) == 1 else None
             label = f"{name}: " + ("diverged" if best[name] == -math.inf else f"{best[name]:.2%}")

@@ -77,7 +77,8 @@ def _line(row: dict) -> str:
 def _members_table(members: list[dict], ensemble: Ensemble) -> str:
     """Which of the runs are in the ensemble with which weight, and what the mean probability loses without each."""
     each = ensemble.combination
-    weights = dict(zip(each.members, each.counts if each.vote != "weighted" else each.weights, strict=True))
+    counts_or_weights = each.weights if each.vote == "weighted" and each.weights is not None else each.counts
+    weights = dict(zip(each.members, counts_or_weights, strict=True))
     lines = [
         "| member | accuracy | NLL | temperature | greedy picks | adds accuracy | lowers NLL by | weight |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from pipelines.disk_images import Images
 from tfcifar.reporting.comparisons import plot_all_curves, plot_comparison
 from tfcifar.reporting.reliability import plot_reliability
 from tfcifar.reporting.style import AMBER, BLACK, BLUE, GREY, LIGHT_GREY, ORANGE, log_scale, new_figure
@@ -68,14 +70,14 @@ def plot_curves(history: list[dict], path: str | Path) -> None:
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
 
 
-def _mark_best(axes, best: dict) -> None:
+def _mark_best(axes: Sequence[Axes], best: dict) -> None:
     axes[1].axvline(best["epoch"], color=GREY, linestyle=":")
     axes[0].axvline(best["epoch"], color=GREY, linestyle=":", label=f"best epoch: {best['epoch']}")
     axes[1].plot(best["epoch"], best["val_accuracy"], "*", color=ORANGE, markersize=13, markeredgecolor="white")
     axes[1].set_title(f"Accuracy (best validation {best['val_accuracy']:.2%})")
 
 
-def _shade_phases(ax, history: list[dict]) -> None:
+def _shade_phases(ax: Axes, history: list[dict]) -> None:
     """Shade every second phase, and name in the legend each one that is shaded; a single phase stays plain."""
     starts = [0] + [i for i, (a, b) in enumerate(pairwise(history), 1) if a["phase"] != b["phase"]]
     spans = [*pairwise(starts), (starts[-1], len(history))]
@@ -158,7 +160,7 @@ def plot_per_class(per_class: list[dict], path: str | Path) -> None:
         figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=2)
 
 
-def _draw_class_bars(ax, rows: list[dict]) -> None:
+def _draw_class_bars(ax: Axes, rows: list[dict]) -> None:
     names, accuracy = [row["name"] for row in rows], [row["accuracy"] for row in rows]
     places = range(len(rows))
     ax.barh(places, accuracy, color=BLUE, height=0.72, label="accuracy (recall): share of the class's images")
@@ -176,7 +178,7 @@ def _draw_class_bars(ax, rows: list[dict]) -> None:
 
 
 def plot_mistakes(
-    images: np.ndarray,
+    images: Images,
     labels: np.ndarray,
     predicted: np.ndarray,
     confidence: np.ndarray,

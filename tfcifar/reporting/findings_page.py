@@ -5,6 +5,7 @@ Each command leaves what it found in a file of its own, and the page is made fro
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -45,7 +46,9 @@ class Finding:
     captions: tuple[str, ...]
 
 
-def write_findings(output: Path, part: str, source: str, class_names, summary: list[str], findings: list) -> Path:
+def write_findings(
+    output: Path, part: str, source: str, class_names: Sequence[str], summary: list[str], findings: list
+) -> Path:
     """Keep a command's findings as output/findings_PART.json, and make the page of all parts in `output`.
 
     Args:

@@ -3,6 +3,8 @@
 from itertools import pairwise
 from pathlib import Path
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import PercentFormatter
 from matplotlib.transforms import Bbox
@@ -22,7 +24,7 @@ HALO = [withStroke(linewidth=3, foreground="white")]  # names stay legible over 
 
 def pareto(points: list[dict], more: bool) -> list[dict]:
     """Those of `points` than which none is at least as good in both, x (less is better) and y, and better in one."""
-    best = []
+    best: list[dict] = []
     for point in sorted(points, key=lambda each: (each["x"], -each["y"] if more else each["y"])):
         if not best or (point["y"] > best[-1]["y"] if more else point["y"] < best[-1]["y"]):
             best.append(point)
@@ -60,7 +62,7 @@ def plot_pareto(points: list[dict], title: str, label: str, more: bool, kinds: d
         _write_names(figure, ax, points, line)
 
 
-def _write_names(figure, ax, points: list[dict], line: list[dict]) -> None:
+def _write_names(figure: Figure, ax: Axes, points: list[dict], line: list[dict]) -> None:
     """Beside each marker the name of its network, once where several of it are close, over no other."""
     figure.draw_without_rendering()  # places are known only then
 
@@ -70,7 +72,8 @@ def _write_names(figure, ax, points: list[dict], line: list[dict]) -> None:
         return Bbox([corners.min(0) - margin, corners.max(0) + margin])
 
     markers = [box_of(each, each, 7) for each in points]
-    taken, written = list(markers), []
+    taken = list(markers)
+    written: list[tuple[str, float, float]] = []
     for one, other in pairwise(line):
         corner = {"x": other["x"], "y": one["y"]}
         taken += [box_of(one, corner, 2), box_of(corner, other, 2)]

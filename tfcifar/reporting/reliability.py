@@ -1,7 +1,9 @@
 """Reliability diagrams: accuracy against confidence, of one model, or before and after calibration."""
 
 from pathlib import Path
+from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from tfcifar.reporting.style import BLACK, BLUE, GREY, ORANGE, new_figure
@@ -38,7 +40,7 @@ def plot_before_after(diagrams: dict[str, tuple[list[dict], float]], path: str |
                 top.get_legend().remove()
 
 
-def _draw(top, bottom, bins: list[dict], title: str) -> None:
+def _draw(top: Axes, bottom: Axes, bins: list[dict], title: str) -> None:
     filled = [row for row in bins if row["count"]]
     total = sum(row["count"] for row in filled)
     middles = [(row["low"] + row["high"]) / 2 for row in filled]
@@ -47,7 +49,7 @@ def _draw(top, bottom, bins: list[dict], title: str) -> None:
     gaps = [row["confidence"] - row["accuracy"] for row in filled]
     bars = {"width": width, "edgecolor": "white", "linewidth": 0.8}
     top.bar(middles, accuracy, color=BLUE, label="accuracy", **bars)
-    gap_style = {"facecolor": "#F5D6C2", "edgecolor": ORANGE, "hatch": "////", "linewidth": 1.0}
+    gap_style: dict[str, Any] = {"facecolor": "#F5D6C2", "edgecolor": ORANGE, "hatch": "////", "linewidth": 1.0}
     top.bar(middles, gaps, width * 0.88, accuracy, label="gap to mean confidence", **gap_style)
     # Says which end of the gap is the accuracy: the lower one where the model is too confident.
     top.hlines(accuracy, [row["low"] for row in filled], [row["high"] for row in filled], color=BLACK)

@@ -1,6 +1,6 @@
 """Figures of runs under corruption and attack, from plain data to PNG."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
@@ -14,7 +14,11 @@ MOST_NUMBERED_COLUMNS = 12  # beyond it, the numbers in a table of accuracies wo
 
 
 def plot_by_severity(
-    values: dict[str, dict[int, float]], title: str, ylabel: str, path: str | Path, lowest: float | None = None
+    values: Mapping[str, Mapping[int, float | None]],
+    title: str,
+    ylabel: str,
+    path: str | Path,
+    lowest: float | None = None,
 ) -> None:
     """A line for each run by severity, 0 for clean images.
 
@@ -27,9 +31,10 @@ def plot_by_severity(
     with new_figure(path, 9, 4.6 + 0.11 * len(values)) as figure:
         ax = figure.subplots()
         for name, by_severity in values.items():
-            ax.plot(list(by_severity), list(by_severity.values()), next(styles), marker="o", markersize=5, label=name)
+            accuracies = np.array(list(by_severity.values()), float)  # None: nan, a gap
+            ax.plot(list(by_severity), accuracies, next(styles), marker="o", markersize=5, label=name)
         severities = sorted({severity for each in values.values() for severity in each})
-        ax.set_xticks(severities, ["clean" if severity == 0 else severity for severity in severities])
+        ax.set_xticks(severities, ["clean" if severity == 0 else str(severity) for severity in severities])
         ax.set(title=title, xlabel="severity", ylabel=ylabel)
         if lowest is not None:
             ax.set_ylim(bottom=lowest)

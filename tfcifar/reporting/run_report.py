@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +146,7 @@ def _section(run: EvaluatedRun, output: Path) -> list[str]:
         if not (run.run_dir.figures / figure).is_file():  # what was not trained by epochs has no curves
             continue
         copy = output / f"{name}_{figure}"
-        write_whole(copy, lambda path, source=run.run_dir.figures / figure: shutil.copyfile(source, path))
+        write_whole(copy, partial(shutil.copyfile, run.run_dir.figures / figure))
         parts.append(f"![{words} of {name}]({copy.name})")
     return parts
 

@@ -1,12 +1,13 @@
 """How every figure looks, in one place: size, type, colours that colour-blind readers can tell apart."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from cycler import cycler
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -61,7 +62,7 @@ def new_figure(path: str | Path, width: float, height: float) -> Iterator[Figure
         write_whole(Path(path), lambda temporary: figure.savefig(temporary, dpi=DPI))
 
 
-def log_scale(ax, axis: str, values) -> None:
+def log_scale(ax: Axes, axis: str, values: Sequence[float]) -> None:
     """Make an axis ("x" or "y") logarithmic for `values` (above 0), with labels such as 0.03: powers need math text."""
     set_scale, own = (ax.set_xscale, ax.xaxis) if axis == "x" else (ax.set_yscale, ax.yaxis)
     set_scale("log")

@@ -4,6 +4,7 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from tfcifar.reporting.style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, new_figure
@@ -110,7 +111,7 @@ def _curve(measure: dict) -> tuple[list[float], list[float]]:
     return measure["curve"]["coverage"], measure["curve"]["risk"]
 
 
-def _risk_axes(ax) -> None:
+def _risk_axes(ax: Axes) -> None:
     ax.set_xlim(0, 1)
     ax.set_ylim(bottom=0)
     ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -10,12 +10,12 @@ from tfcifar.environment import record_command
 from tfcifar.evaluation.openings import model_digest, open_test_on_record
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.saved import load_model
+from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.robustness.attacks import attack_rows
 from tfcifar.robustness.predictions import CLEAN, Predictions, file_of
 from tfcifar.robustness.scores import score_rows
 from tfcifar.run_dir import RunDir, write_csv
-from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 
 SEED = 0  # of the corruptions, and of the choice of images: the same for every run
@@ -50,7 +50,8 @@ def judge_runs(
     plan = {CLEAN: [0], **dict.fromkeys(corruptions, severities)}
 
     opened = [each for each in held if attacked or not each.has_all(plan, limit)]
-    models, examples = {}, None
+    models = {}
+    examples: Examples | None = None
     for each in opened:
         examples = _open_split(each, limit)
         models[each] = load_model(each.run_dir.model)
@@ -66,6 +67,7 @@ def judge_runs(
         for severity in plan[name]:
             lacking = [each for each in held if not each.has(name, severity, limit)]
             if lacking:
+                assert examples is not None  # what lacks anything was opened
                 ids = lacking[0].ids[: lacking[0].images(limit)]
                 images = examples.images[ids]
                 if name != CLEAN:
@@ -79,6 +81,7 @@ def judge_runs(
         write_csv(file_of(each.run_dir, split, "scores.csv"), score_rows(each, plan, limit))
         record_command(each.run_dir.path)
         if attacked:
+            assert examples is not None  # all were opened
             count = min(attacked, each.images(limit))
             images, labels = examples.images[each.ids[:count]], each.labels[:count]
             about = {"run": each.run_dir.name, "model_sha256": each.digest, "split": split, "images": count}

@@ -1,6 +1,7 @@
 """From predictions of corrupted images to figures."""
 
 import csv
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,9 @@ def corruptions_of(rows: list[dict]) -> list[str]:
     return [name for name in dict.fromkeys(row["corruption"] for row in rows) if name != CLEAN]
 
 
-def mean_of(rows: list[dict], figure: str, corruptions=None, severity: int | None = None) -> float | None:
+def mean_of(
+    rows: list[dict], figure: str, corruptions: Collection[str] | None = None, severity: int | None = None
+) -> float | None:
     """The mean of `figure` over rows of these corruptions (None: the standard ones) and severity (None: all).
 
     None where there is no such row.

@@ -1,6 +1,7 @@
 """The application: models, protocols, pages and the gate around them, put together."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -49,7 +50,7 @@ def make_app(settings: Settings, loader: Loader) -> Gate:
     explainer = ThreadPoolExecutor(1, thread_name_prefix="explainer")
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI):
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watcher = asyncio.create_task(registry.watch())
         yield
         watcher.cancel()

@@ -114,7 +114,8 @@ class Batcher:
                 if seconds <= 0:
                     break
                 self.changed.wait(seconds)
-            batch, images = [], 0
+            batch: list[Waiting] = []
+            images = 0
             while self.queue and (not batch or images + len(self.queue[0].images) <= self.max_batch):
                 waiting = self.queue.popleft()
                 batch.append(waiting)

@@ -60,8 +60,9 @@ class Metrics:
 
     def of_model(self, name: str, version: int) -> ModelMetrics:
         labels = (name, str(version))
-        return ModelMetrics(*(each.labels(*labels) for each in (self.batch_images, self.model_seconds,
-                                                               self.queue_images)))  # fmt: skip
+        return ModelMetrics(
+            self.batch_images.labels(*labels), self.model_seconds.labels(*labels), self.queue_images.labels(*labels)
+        )
 
     def text(self) -> bytes:
         """All metrics in Prometheus' text format, of all processes."""

@@ -135,7 +135,7 @@ def _objects(content: dict, key: str, number: int | None) -> list[dict]:
 
 
 def _respond(inference: Inference, logits: np.ndarray, model: ServedModel) -> Response:
-    output = {"name": OUTPUT, "datatype": "FP32", "shape": logits.shape}
+    output: dict[str, Any] = {"name": OUTPUT, "datatype": "FP32", "shape": logits.shape}
     content = {"model_name": model.name, "model_version": str(model.version), "outputs": [output]}
     if inference.id is not None:
         content["id"] = inference.id

@@ -1,11 +1,13 @@
 """What the OpenAPI page says of bodies that are read by hand, for speed and because some are binary."""
 
+from typing import Any
+
 ERROR = {
     "type": "object",
     "required": ["error", "request_id"],
     "properties": {"error": {"type": "string"}, "request_id": {"type": "string"}},
 }
-ERRORS = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {"application/json": {"schema": ERROR}}}
     for status, text in (
         ("4XX", "The request cannot be answered as it is; `error` says why. 429: too busy, see Retry-After."),

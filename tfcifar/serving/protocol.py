@@ -5,8 +5,12 @@ would keep a connection for ever.
 """
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 HEAD_BYTES = 32 * 1024  # request line and headers; browsers and proxies stay below 16 KiB
 HEAD_SECONDS = 10.0  # from the connection, or the last answer, to the end of the next head
@@ -26,11 +30,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     head_bytes = 0
     unparsed = 0  # bytes since there was the last whole piece: what the parser may be holding
 
-    def connection_made(self, transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self._start_timer()
 
-    def connection_lost(self, exc) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         self._stop_stall_timer()
         if self.running is not None:  # uvicorn tells `cycle` alone, and this one would write to what is closed
@@ -76,7 +80,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.unparsed = 0
         super().on_body(body)
 
-    def _start_asgi_task(self, cycle, app) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
         self.running = cycle
         super()._start_asgi_task(cycle, app)
 

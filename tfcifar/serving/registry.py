@@ -77,7 +77,7 @@ class Registry:
         Returns:
             Models dropped: requests that hold them may still go on.
         """
-        found = {}
+        found: dict[tuple[str, int], tuple[Path, Path]] = {}
         for root in self.repositories:
             try:
                 found |= {key: (folder, root) for key, folder in versions_in(root).items()}

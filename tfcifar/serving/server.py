@@ -21,6 +21,7 @@ from uvicorn.supervisors import Multiprocess
 
 from pipelines.errors import InputError
 from tfcifar.serving.app import make_app
+from tfcifar.serving.gate import Gate
 from tfcifar.serving.logs import LOG_CONFIG
 from tfcifar.serving.opened import Loader
 from tfcifar.serving.protocol import BoundedHttpProtocol
@@ -91,7 +92,7 @@ def free_large_blocks() -> None:
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MIB)
 
 
-def _make_app(settings: Settings, loader: Loader):
+def _make_app(settings: Settings, loader: Loader) -> Gate:
     """In the process that will serve it."""
     logging.captureWarnings(True)  # Pillow warns of odd metadata: into the log, as JSON lines
     app = make_app(settings, loader)
@@ -104,7 +105,7 @@ def _load_once(settings: Settings, loader: Loader) -> None:
     make_app(settings, loader)
 
 
-def _config(app, settings: Settings) -> uvicorn.Config:
+def _config(app: Gate | partial[Gate], settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         factory=isinstance(app, partial),

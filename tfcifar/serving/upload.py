@@ -4,6 +4,7 @@ import asyncio
 import io
 import math
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Annotated
 
@@ -17,7 +18,6 @@ from tfcifar.evaluation.acceptance import is_foreign
 from tfcifar.serving import openapi
 from tfcifar.serving.errors import bad_request
 from tfcifar.serving.registry import Registry
-from tfcifar.serving.served import ServedModel
 from tfcifar.serving.settings import Settings
 from tfcifar.serving.tensors import image_from_file, picture_from_file
 
@@ -75,9 +75,10 @@ def make_router(registry: Registry, settings: Settings, decoders: Executor, expl
             raise bad_request(f"model: {served.name} gives no gradients; runs and .keras files with feature maps do.")
         loop = asyncio.get_running_loop()
         picture = await loop.run_in_executor(decoders, picture_from_file, content, settings.max_pixels)
-        image = await loop.run_in_executor(decoders, fit_image, picture, *served.image_shape[:2])
+        height, width, _ = served.image_shape
+        image = await loop.run_in_executor(decoders, fit_image, picture, height, width)
         logits = await served.logits(image[None])
-        png = await loop.run_in_executor(explainer, _overlay, served, picture, image[None], logits.argmax(-1))
+        png = await loop.run_in_executor(explainer, _overlay, served.explain, picture, image[None], logits.argmax(-1))
         return Response(png, media_type="image/png")
 
     return router
@@ -91,11 +92,16 @@ def uncertainty(probabilities: np.ndarray) -> float:
     return float(-(present * np.log(present)).sum() / math.log(len(probabilities)))
 
 
-def _overlay(served: ServedModel, picture: np.ndarray, image: np.ndarray, classes: np.ndarray) -> bytes:
+def _overlay(
+    explain: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    picture: np.ndarray,
+    image: np.ndarray,
+    classes: np.ndarray,
+) -> bytes:
     from tfcifar.explain.overlay import overlay  # with Matplotlib's colours
 
     stream = io.BytesIO()
-    overlay(picture, served.explain(image, classes)[0]).save(stream, "PNG")
+    overlay(picture, explain(image, classes)[0]).save(stream, "PNG")
     return stream.getvalue()
 
 

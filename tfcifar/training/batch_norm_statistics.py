@@ -10,9 +10,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from pipelines.datasets import EVAL_BATCH_SIZE
+from pipelines.disk_images import Images
 
 
-def recompute_statistics(model: keras.Model, images: np.ndarray, batch_size: int = EVAL_BATCH_SIZE) -> None:
+def recompute_statistics(model: keras.Model, images: Images, batch_size: int = EVAL_BATCH_SIZE) -> None:
     """Set mean and variance of each BatchNorm layer of `model` to those of its inputs over all `images`.
 
     One pass over the images as they are, without augmentation: what the layers will see when the model is used. Dropout

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 
 import keras
+import tensorflow as tf
 from tqdm import tqdm
 
 from tfcifar.models.multi_task import CLASSES
@@ -14,6 +15,7 @@ from tfcifar.run_dir import RunDir, write_csv, write_whole
 from tfcifar.training.checkpoint import save_state, state_variables
 from tfcifar.training.phases import HEAD, SMALL_IMAGES, Phase
 from tfcifar.training.schedules import plateau_rate
+from tfcifar.training.trainable import TrainableModel
 
 
 @dataclass
@@ -45,9 +47,9 @@ class EndOfEpoch(keras.callbacks.Callback):
         run_dir: RunDir,
         phase: Phase,
         state: RunState,
-        plain_model,
-        validator,
-        val_ds,
+        plain_model: keras.Model,
+        validator: TrainableModel,
+        val_ds: tf.data.Dataset,
         patience: int | None,
     ):
         super().__init__()
@@ -83,7 +85,7 @@ class EndOfEpoch(keras.callbacks.Callback):
             print(f"early stop: no better validation accuracy in {self.patience} epochs", flush=True)
             self.model.stop_training = True
 
-    def _validate(self, epoch, logs) -> dict:
+    def _validate(self, epoch: int, logs: dict) -> dict:
         validation = {"loss": math.nan, "accuracy": math.nan}
         if self.val_ds is not None:
             validation = self.validator.evaluate(self.val_ds, verbose=0, return_dict=True)

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,10 +11,13 @@ from pipelines.errors import InputError
 from tfcifar.arrays import read_arrays, write_arrays
 from tfcifar.run_dir import DamagedFileError
 
+if TYPE_CHECKING:
+    from tfcifar.training.trainable import TrainableModel
+
 KEEP = 2  # the newest and the one before it
 
 
-def state_variables(trainable) -> dict[str, list]:
+def state_variables(trainable: "TrainableModel") -> dict[str, list]:
     """Every variable of a `TrainableModel` that a continued run must find as it was, by group, in a fixed order."""
     return {
         "model": trainable.variables,  # weights and the states of the random generators (dropout)
@@ -49,9 +53,12 @@ def restore_state(folder: Path, groups: dict[str, list]) -> None:
     """Assign the newest whole state's values to the variables of `groups`.
 
     Raises:
-        InputError: it is of another model or optimizer; or no state is whole.
+        InputError: it is of another model or optimizer; there is none; or none is whole.
     """
-    path, arrays = _newest_whole(folder)
+    newest = _newest_whole(folder)
+    if newest is None:
+        raise InputError(f"checkpoint: expected one in {folder}, found none.")
+    path, arrays = newest
     for group, variables in groups.items():
         names = sorted(name for name in arrays if name.startswith(f"{group}/"))
         if [arrays[name].shape for name in names] != [tuple(variable.shape) for variable in variables]:

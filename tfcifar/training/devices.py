@@ -6,14 +6,21 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import InputError, check, unknown
 from pipelines.sharding import WHOLE, Shares
 from tfcifar.run_dir import RunDir
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+    from tfcifar.training.trainable import TrainableModel
 
 STRATEGIES = ("none", "auto", "mirrored", "multi_worker", "tpu")
 TF_CONFIG = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
@@ -29,7 +36,7 @@ class Devices:
     worker, workers: this process' number among those that train one model, and how many they are.
     """
 
-    strategy: object = None
+    strategy: Any = None
     shares: Shares = WHOLE
     worker: int = 0
     workers: int = 1
@@ -40,7 +47,7 @@ class Devices:
         return self.worker == 0
 
     @property
-    def model_class(self) -> type:
+    def model_class(self) -> "type[TrainableModel]":
         """The `TrainableModel` that these devices train."""
         from tfcifar.training.distributed import DistributedModel
         from tfcifar.training.trainable import TrainableModel
@@ -51,7 +58,7 @@ class Devices:
         """In which models, averages, optimizers and metrics are made."""
         return nullcontext() if self.strategy is None else self.strategy.scope()
 
-    def distributed(self, make_dataset: Callable):
+    def distributed(self, make_dataset: Callable) -> "tf.data.Dataset":
         """The dataset made by `make_dataset(shares=...)`, as `fit` and `evaluate` take it."""
         if self.strategy is None:
             return make_dataset()
@@ -88,7 +95,7 @@ class Devices:
                     "take the same options, data, and --run-dir on a file system that all of them see."
                 )
 
-    def _gathered(self, numbers: list[int]):
+    def _gathered(self, numbers: list[int]) -> "np.ndarray":
         """int64 [workers, len(numbers)]: what each worker gave."""
         import tensorflow as tf
 
@@ -150,7 +157,7 @@ def check_one_machine(name: str, command: str) -> None:
     check(name != "multi_worker", "--strategy", f"none, auto, mirrored or tpu: {command}", name)
 
 
-def open_devices(name: str, environment: dict | None = None) -> Devices:
+def open_devices(name: str, environment: Mapping[str, str] | None = None) -> Devices:
     """The devices that `name`, one of STRATEGIES, stands for.
 
     To be called once in a process, before TensorFlow computes anything: what a second strategy's devices exchange
@@ -182,7 +189,7 @@ def open_devices(name: str, environment: dict | None = None) -> Devices:
     return Devices(strategy, Shares(0, count, count))
 
 
-def _choose(environment: dict, gpus: int) -> str:
+def _choose(environment: Mapping[str, str], gpus: int) -> str:
     if len(_workers(environment)) > 1:
         return "multi_worker"
     if any(environment.get(name) for name in TPU_VARIABLES):
@@ -190,7 +197,7 @@ def _choose(environment: dict, gpus: int) -> str:
     return "mirrored" if gpus > 1 else "none"
 
 
-def _workers(environment: dict) -> list[str]:
+def _workers(environment: Mapping[str, str]) -> list[str]:
     """The addresses of all workers in TF_CONFIG, the chief's first; empty without it."""
     text = environment.get("TF_CONFIG")
     if not text:
@@ -205,7 +212,7 @@ def _workers(environment: dict) -> list[str]:
     return addresses
 
 
-def _multi_worker(environment: dict) -> Devices:
+def _multi_worker(environment: Mapping[str, str]) -> Devices:
     import tensorflow as tf
 
     addresses = _workers(environment)

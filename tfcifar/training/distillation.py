@@ -40,7 +40,7 @@ class DistillationLoss(keras.losses.Loss):
     logits t (log-probabilities do as well); y_pred [n, k], logits z of the student.
     """
 
-    def __init__(self, temperature: float, weight: float, name="distillation"):
+    def __init__(self, temperature: float, weight: float, name: str = "distillation"):
         super().__init__(name=name)
         self.temperature, self.weight = temperature, weight
 

@@ -8,6 +8,8 @@
 3. Keras clips each device's gradient, then adds them up. Here they are added up first: `add_up_before_clipping`.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -16,6 +18,8 @@ from tfcifar.training.trainable import TrainableModel
 
 class DistributedModel(TrainableModel):
     """A `TrainableModel` built in the scope of a strategy; batches are parts, see `pipelines.sharding`."""
+
+    test_function: Any  # Keras'
 
     def compile(self, optimizer=None, **kwargs):
         if optimizer is not None:

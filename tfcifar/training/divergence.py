@@ -150,7 +150,7 @@ def go_on(run_dir: RunDir, recipe: Recipe) -> None:
 
 def _changes(before: Recipe, after: Recipe) -> dict[str, tuple]:
     """Dotted field -> (before, after) of the fields that differ."""
-    changes = {}
+    changes: dict[str, tuple] = {}
     for name, old in dataclasses.asdict(before).items():
         new = dataclasses.asdict(after)[name]
         if isinstance(old, dict):

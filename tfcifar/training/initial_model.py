@@ -20,7 +20,8 @@ def initial_model(
 
     Its weights lie on all `devices`; the model itself, which is saved and which predicts, runs on one.
     """
-    names, groups = (), None
+    names: list[str] = []
+    groups = None
     if recipe.multi_task.groups:
         names, groups = parse_groups(recipe.multi_task.groups, splits.class_names)
     with devices.scope():

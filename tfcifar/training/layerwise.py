@@ -4,6 +4,8 @@ Howard and Ruder 2018, "Universal Language Model Fine-tuning" (arXiv:1801.06146)
 fine-tuning.
 """
 
+from typing import Any
+
 import keras
 
 from tfcifar.models.transfer import backbone_of
@@ -22,13 +24,13 @@ def rates_by_depth(model: keras.Model, first: float) -> dict[str, float]:
     }
 
 
-class _Layerwise:
+class _Layerwise(keras.optimizers.Optimizer):
     """Before an optimizer of Keras: the steps of each variable at its own rate; weight decay stays as it is.
 
     rates: by path of the variable; 1 for those that it does not name.
     """
 
-    def __init__(self, *args, rates: dict[str, float], **kwargs):
+    def __init__(self, *args: Any, rates: dict[str, float], **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.rates = rates
 

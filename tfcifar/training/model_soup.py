@@ -23,9 +23,9 @@ from tfcifar.models.complexity import count_macs
 from tfcifar.models.multi_task import classifier_of
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Recipe
+from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_text, write_whole
-from tfcifar.runs import open_splits
 from tfcifar.training.batch_norm_statistics import recompute_statistics
 from tfcifar.training.trainer import check_same_data
 
@@ -102,7 +102,8 @@ def make_soup(run_dirs: list[RunDir], output: RunDir, greedy: bool) -> dict:
 
     kitchen = Kitchen(run_dirs, splits, validates=not data.train_on_validation)
     alone = [kitchen.mix([index]) for index in range(len(run_dirs))]
-    chosen = _greedy(kitchen, alone) if greedy else list(range(len(run_dirs)))
+    judged = [each for each in alone if each is not None]  # of all, or of none
+    chosen = _greedy(kitchen, judged) if greedy else list(range(len(run_dirs)))
     correct = kitchen.mix(chosen)
     accuracies = [None if each is None else float(each.mean()) for each in (*alone, correct)]
     members = [
@@ -118,11 +119,11 @@ def make_soup(run_dirs: list[RunDir], output: RunDir, greedy: bool) -> dict:
         ],
     }
     _write(output, kitchen.model, recipes[0], used, splits, provenance, accuracies[-1])
-    best = max((each for each in alone if each is not None), key=np.mean, default=None)
+    best = max(judged, key=np.mean, default=None)
     return {
         "members": members,
         "validation_accuracy": accuracies[-1],
-        "against_best": None if best is None or greedy else compare(correct, best),
+        "against_best": None if best is None or correct is None or greedy else compare(correct, best),
     }
 
 
@@ -139,9 +140,10 @@ def _greedy(kitchen: Kitchen, alone: list[np.ndarray]) -> list[int]:
     order = sorted(range(len(alone)), key=lambda index: -alone[index].mean())
     chosen, accuracy = order[:1], alone[order[0]].mean()
     for index in tqdm(order[1:], desc="greedy soup", unit="run"):
-        tried = kitchen.mix([*chosen, index]).mean()
-        if tried >= accuracy:
-            chosen, accuracy = [*chosen, index], tried
+        correct = kitchen.mix([*chosen, index])
+        assert correct is not None  # no greedy soup without a validation split
+        if correct.mean() >= accuracy:
+            chosen, accuracy = [*chosen, index], correct.mean()
     return chosen
 
 

@@ -1,9 +1,11 @@
 """Muon for convolutional networks: orthogonalized steps for the kernels, plain SGD for all else."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
 
 # Keller Jordan's quintic: the steepest slope at zero, hence few steps; singular values end up between 0.7 and 1.2.
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -34,7 +36,7 @@ class ConvolutionalMuon(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate,
+        learning_rate: float | LearningRateSchedule,
         batch_size: int,
         momentum: float = 0.6,
         bias_ratio: float = 0.22,
@@ -44,7 +46,7 @@ class ConvolutionalMuon(keras.optimizers.Optimizer):
         newton_schulz_steps: int = 3,
         compute_dtype: str = "float32",
         name: str = "convolutional_muon",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(learning_rate, name=name, **kwargs)
         self.batch_size, self.momentum = batch_size, momentum
@@ -83,7 +85,7 @@ class ConvolutionalMuon(keras.optimizers.Optimizer):
         return super().get_config() | {name: getattr(self, name) for name in own}
 
 
-def orthogonalize(kernel, steps: int, compute_dtype: str = "float32"):
+def orthogonalize(kernel: keras.KerasTensor, steps: int, compute_dtype: str = "float32") -> keras.KerasTensor:
     """The orthogonal matrix nearest to a kernel [h, w, c, d], seen as a matrix [h * w * c, d], roughly.
 
     Returns:

@@ -1,5 +1,7 @@
 """Optimizers of a recipe."""
 
+from typing import Any
+
 import keras
 
 from tfcifar.recipe import Recipe
@@ -32,7 +34,7 @@ def make_optimizer(
             compute_dtype=keras.mixed_precision.dtype_policy().compute_dtype,
             global_clipnorm=config.clip_norm,
         )
-    common = {"weight_decay": config.weight_decay or None, "global_clipnorm": config.clip_norm}
+    common: dict[str, Any] = {"weight_decay": config.weight_decay or None, "global_clipnorm": config.clip_norm}
     layerwise = {"rates": rates} if rates else {}
     sgd, adam = (LayerwiseSGD, LayerwiseAdam) if rates else (keras.optimizers.SGD, keras.optimizers.Adam)
     if phase.name == HEAD:

@@ -50,7 +50,7 @@ class Triangle(schedules.LearningRateSchedule):
 class StartingAt(schedules.LearningRateSchedule):
     """`schedule` seen from an optimizer that is built anew at `first_step` of the main phase."""
 
-    def __init__(self, schedule, first_step: int):
+    def __init__(self, schedule: schedules.LearningRateSchedule, first_step: int):
         self.schedule, self.first_step = schedule, first_step
 
     def __call__(self, step):
@@ -64,7 +64,7 @@ class StartingAt(schedules.LearningRateSchedule):
         return cls(schedules.deserialize(config["schedule"]), config["first_step"])
 
 
-def main_schedule(recipe: Recipe, steps_per_epoch: int):
+def main_schedule(recipe: Recipe, steps_per_epoch: int) -> schedules.LearningRateSchedule:
     """The learning rate of the main phase, by its step (counted from the end of the head phase)."""
     peak, schedule = recipe.optimizer.learning_rate, recipe.schedule
     total = recipe.epochs * steps_per_epoch
@@ -86,7 +86,7 @@ def main_schedule(recipe: Recipe, steps_per_epoch: int):
     return schedules.PolynomialDecay(peak if not warmup else 0.0, max(warmup, 1), end_learning_rate=peak)
 
 
-def schedule_for(recipe: Recipe, phase: Phase, steps_per_epoch: int):
+def schedule_for(recipe: Recipe, phase: Phase, steps_per_epoch: int) -> float | schedules.LearningRateSchedule:
     """The learning rate of `phase`, by the step of its own optimizer."""
     if phase.name == HEAD:
         return recipe.transfer.head_learning_rate

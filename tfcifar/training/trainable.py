@@ -1,6 +1,7 @@
 """The Keras model that `fit` runs: augmentation on the device, image size, weight averaging, time waited for data."""
 
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,6 +17,8 @@ from tfcifar.training.weight_average import EpochAverage, WeightAverage
 class TrainableModel(keras.Model):
     """Wraps a functional model, sharing its layers; a batch is what `pipelines.datasets` yields."""
 
+    train_function: Any  # Keras'
+
     @classmethod
     def wrap(
         cls,
@@ -26,7 +29,7 @@ class TrainableModel(keras.Model):
         image_size: int | None = None,
         groups: np.ndarray | None = None,
         epoch_average: EpochAverage | None = None,
-    ):
+    ) -> "TrainableModel":
         """The training model of `model`.
 
         Args:

@@ -28,6 +28,7 @@ from tfcifar.training.phases import HEAD, Phase, phases_of
 from tfcifar.training.precision import choose_precision, gpu_capability
 from tfcifar.training.start import Start
 from tfcifar.training.swa import save_epoch_average
+from tfcifar.training.trainable import TrainableModel
 from tfcifar.training.weight_average import EpochAverage, WeightAverage
 
 
@@ -179,10 +180,10 @@ def _run_phase(
     phase: Phase,
     splits: Splits,
     run_dir: RunDir,
-    model,
-    trainable,
+    model: keras.Model,
+    trainable: TrainableModel,
     state: RunState,
-    targets,
+    targets: Targets | None,
     devices: Devices,
 ) -> None:
     """Train the epochs of `phase` that `state` has not seen, and append them to it."""

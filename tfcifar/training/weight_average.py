@@ -19,7 +19,7 @@ class Average:
         """What a checkpoint must hold."""
         return [*self.averages, self.count]
 
-    def _move(self, share) -> None:
+    def _move(self, share: tf.Tensor) -> None:
         """`share` of the way from the averages to the weights."""
         for average, weight in zip(self.averages, self.weights, strict=True):
             average.assign_sub(share * (average - weight.value))
@@ -34,12 +34,12 @@ class Average:
         finally:
             self._assign(own)
 
-    def _assign(self, values) -> None:
+    def _assign(self, values: list[tf.Tensor]) -> None:
         for weight, value in zip(self.weights, values, strict=True):
             weight.assign(value)
 
 
-def _variable(value) -> tf.Variable:
+def _variable(value: tf.Tensor) -> tf.Variable:
     """Where several devices train, each keeps its own, all with the same value: nothing to exchange at each step."""
     return tf.Variable(
         value,

@@ -27,7 +27,8 @@ def judge_ensemble(run_dirs: list[RunDir], split: str) -> dict[str, Judged]:
     honest = not any(load_json(run_dir.recipe).data.train_on_validation for run_dir in run_dirs)
     judged = {}
     if honest and members.validation_logits is not None:
-        judged["validation"] = judge(softmax(members.validation_logits), members.validation_labels)
+        logits, labels = members.validation
+        judged["validation"] = judge(softmax(logits), labels)
     if split == "test":
         judged["test"] = judge(softmax(members.test_logits), members.test_labels)
     return judged

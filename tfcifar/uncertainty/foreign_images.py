@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pipelines.errors import InputError
-from pipelines.image_folder import SUFFIXES, fit_image, read_image
+from pipelines.image_folder import SUFFIXES, fit_image, fit_images, read_image
 from pipelines.synthetic import SHAPES, generate
 
 COUNT = 2000  # generated images of each kind: a share of them is then known to about one point
@@ -55,7 +55,7 @@ def generated_images(name: str, count: int, height: int, width: int) -> np.ndarr
 
 def _synthetic(count: int, height: int, width: int) -> np.ndarray:
     images = generate(count, len(SHAPES), max(height, width, 8), SEED).images
-    return np.stack([fit_image(image, height, width) for image in images])
+    return fit_images(np.asarray(images), height, width)
 
 
 def _uniform_noise(count: int, height: int, width: int) -> np.ndarray:

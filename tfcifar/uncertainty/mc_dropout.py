@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from pipelines.disk_images import Images
 from pipelines.errors import InputError
 from tfcifar.evaluation.metrics import softmax
 from tfcifar.models.feature_maps import images_to_predict
@@ -26,7 +27,7 @@ class ActiveDropout(layers.Layer):
 
 def dropout_rates(model: keras.Model) -> dict[str, float]:
     """The rates of all Dropout and SpatialDropout layers by name, those of nested models as "model/layer"."""
-    rates = {}
+    rates: dict[str, float] = {}
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             rates |= {f"{layer.name}/{name}": rate for name, rate in dropout_rates(layer).items()}
@@ -101,7 +102,7 @@ def _is_random(layer: layers.Layer) -> bool:
 
 
 def sample_probabilities(
-    model: keras.Model, images: np.ndarray, samples: int, description: str, batch_size: int | None = None
+    model: keras.Model, images: Images, samples: int, description: str, batch_size: int | None = None
 ) -> np.ndarray:
     """Class probabilities of `samples` passes through a model of `with_active_dropout`.
 

@@ -12,9 +12,9 @@ from tfcifar.evaluation.metrics import softmax
 from tfcifar.evaluation.openings import model_digest, open_test_on_record
 from tfcifar.models.features import features_and_logits, with_features
 from tfcifar.models.saved import load_model
+from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir
-from tfcifar.runs import open_splits
 from tfcifar.training.trainer import check_same_data
 from tfcifar.uncertainty import MC_DROPOUT, SINGLE
 from tfcifar.uncertainty.detectors import TrainingFeatures, fit_features, foreign_scores
@@ -53,8 +53,9 @@ def measure_run(
     splits, data = open_splits(load_json(run_dir.recipe).data)
     check_same_data(run_dir, splits)
     model = load_model(run_dir.model)
+    digest = model_digest(run_dir)
     settings = {
-        "model_sha256": model_digest(run_dir),
+        "model_sha256": digest,
         "dataset": splits.source.name,
         "split": split,
         "samples": samples,
@@ -74,7 +75,7 @@ def measure_run(
     if not data.train_on_validation:
         examples["validation"] = splits.validation
     if split == "test":
-        test, _ = open_test_on_record(run_dir, splits.source, settings["model_sha256"], "none", "uncertainty")
+        test, _ = open_test_on_record(run_dir, splits.source, digest, "none", "uncertainty")
         examples["test"] = test
     outputs = _compute(model, splits.train, examples, settings)
     save_outputs(outputs, path)

@@ -64,4 +64,4 @@ def variation_ratio(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _mean(probabilities: np.ndarray) -> np.ndarray:
-    return np.mean(probabilities, axis=0, dtype=np.float64)
+    return np.asarray(np.mean(probabilities, axis=0, dtype=np.float64))

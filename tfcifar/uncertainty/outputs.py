@@ -61,7 +61,9 @@ def save_outputs(outputs: Outputs, path: Path) -> None:
 
 
 def load_outputs(path: Path) -> Outputs:
-    labels, judged, foreign = {}, {}, {}
+    labels: dict[str, np.ndarray] = {}
+    judged: dict[str, dict[str, Judged]] = {}
+    foreign: dict[str, dict[str, np.ndarray]] = {}
     arrays = read_arrays(path)
     for name, values in arrays.items():
         kind, _, rest = name.partition("/")

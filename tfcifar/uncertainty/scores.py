@@ -76,6 +76,8 @@ def score_sources(judged: dict[str, dict[str, Judged]], split: str) -> dict:
         predictive entropy; None for a single pass or where one is constant) and `measures`, see `score_measure`.
     """
     sources = judged[split]
+    choosing: dict[str, Judged] | None
+    threshold_from: str | None
     n = len(next(iter(sources.values())).correct)
     if split == "validation":
         order = np.random.default_rng(0).permutation(n)

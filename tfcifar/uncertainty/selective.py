@@ -30,7 +30,7 @@ def risk_coverage(uncertainty: np.ndarray, correct: np.ndarray) -> tuple[np.ndar
     return kept / len(correct), errors_among_most_certain(uncertainty, correct, kept) / kept
 
 
-def errors_among_most_certain(uncertainty: np.ndarray, correct: np.ndarray, kept) -> np.ndarray:
+def errors_among_most_certain(uncertainty: np.ndarray, correct: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Expected number of errors among the `kept` (numbers, 0..n, fractions too) most certain predictions."""
     ends, errors = _groups(uncertainty, correct)
     return np.interp(kept, [0, *ends], [0, *errors])

@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -39,7 +39,7 @@ class Method(Protocol):
         ...
 
 
-def method_class(name: str) -> type:
+def method_class(name: str) -> Any:
     """The class of a method. Raises InputError for an unknown name."""
     if name not in METHODS:
         raise unknown("method", name, METHODS)

@@ -3,6 +3,8 @@
 Raghu, Raghu, Bengio and Vinyals 2020, "Rapid Learning or Feature Reuse?", arXiv:1909.09157.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from tfcifar.fewshot.inner_loop import adapt, cross_entropy
@@ -15,7 +17,9 @@ class Anil(Maml):
     def meta_variables(self) -> list:
         return [*self.network.weights, *self.log_rates[-2:]]  # the head's; no others are in use
 
-    def steps_from(self, parameters, images, labels, second_order: bool = False) -> list[tf.Tensor]:
+    def steps_from(
+        self, parameters: Sequence[tf.Tensor], images: tf.Tensor, labels: tf.Tensor, second_order: bool = False
+    ) -> list[tf.Tensor]:
         *weights, kernel, bias = parameters
         features = self.network.features(weights, images)  # once: no step changes them
         rates = [tf.exp(each.value) for each in self.log_rates[-2:]]

@@ -39,7 +39,14 @@ class GradientMethod:
         """What meta-training changes: the weights of the body, and the rates where they are learned."""
         return [*self.network.weights, *(self.log_rates if self.learns_rates else [])]
 
-    def task_gradients(self, support_images, support_labels, query_images, query_labels, num_classes: int):
+    def task_gradients(
+        self,
+        support_images: tf.Tensor,
+        support_labels: tf.Tensor,
+        query_images: tf.Tensor,
+        query_labels: tf.Tensor,
+        num_classes: int,
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Gradients of one task for `meta_variables`, and the loss of its query images after the steps.
 
         Args: as in `Episode`, tensors; num_classes: of the task.
@@ -50,7 +57,9 @@ class GradientMethod:
         """Of meta-training; its rate falls to zero."""
         return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, iterations))
 
-    def steps_from(self, parameters, images, labels, second_order: bool = False) -> list[tf.Tensor]:
+    def steps_from(
+        self, parameters: Sequence[tf.Tensor], images: tf.Tensor, labels: tf.Tensor, second_order: bool = False
+    ) -> list[tf.Tensor]:
         """`parameters`, of body and head, after the steps on these images."""
 
         def loss(parameters):

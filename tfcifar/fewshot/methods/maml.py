@@ -16,7 +16,14 @@ class Maml(GradientMethod):
     name = "maml"
     second_order = True
 
-    def task_gradients(self, support_images, support_labels, query_images, query_labels, num_classes: int):
+    def task_gradients(
+        self,
+        support_images: tf.Tensor,
+        support_labels: tf.Tensor,
+        query_images: tf.Tensor,
+        query_labels: tf.Tensor,
+        num_classes: int,
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
         with tf.GradientTape() as tape:
             start = [*self.network.start(), *self.network.new_head(num_classes)]
             adapted = self.steps_from(start, support_images, support_labels, self.second_order)

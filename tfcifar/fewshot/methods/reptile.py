@@ -16,7 +16,14 @@ class Reptile(GradientMethod):
     name = "reptile"
     learns_rates = False
 
-    def task_gradients(self, support_images, support_labels, query_images, query_labels, num_classes: int):
+    def task_gradients(
+        self,
+        support_images: tf.Tensor,
+        support_labels: tf.Tensor,
+        query_images: tf.Tensor,
+        query_labels: tf.Tensor,
+        num_classes: int,
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
         images = tf.concat([support_images, query_images], 0)
         labels = tf.concat([support_labels, query_labels], 0)
         start = self.network.start()

@@ -76,8 +76,9 @@ def add_corruptions(document: Document, runs: list[EvaluatedRun], figures: Path)
 def _weakest(scores: dict[str, list[dict]]) -> str:
     sentences = []
     for name, rows in scores.items():
-        by_corruption = {each: mean_of(rows, "accuracy", (each,)) for each in corruptions_of(rows) if each in STANDARD}
-        hardest = sorted(by_corruption, key=by_corruption.get)[:2]
+        found = {each: mean_of(rows, "accuracy", (each,)) for each in corruptions_of(rows) if each in STANDARD}
+        by_corruption = {each: accuracy for each, accuracy in found.items() if accuracy is not None}
+        hardest = sorted(by_corruption, key=by_corruption.__getitem__)[:2]
         words = " and ".join(f"{each.replace('_', ' ')} ({percent(by_corruption[each], 1)})" for each in hardest)
         sentences.append(f"`{name}` suffers most from {words}.")
     return " ".join(sentences)

@@ -61,7 +61,8 @@ class Figure:
     width: float = 1.0
 
 
-Block = Heading | Paragraph | Bullets | Code | Table | Figure
+Content = Paragraph | Bullets | Code | Table | Figure
+Block = Heading | Content
 
 
 @dataclass

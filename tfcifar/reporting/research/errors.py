@@ -5,6 +5,7 @@ import numpy as np
 from tfcifar.evaluation.class_analysis import compare_classes, most_confused_pairs
 from tfcifar.reporting.research.document import Document, Figure, Heading, Paragraph, Table
 from tfcifar.reporting.research.evidence import Evidence, points
+from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.reporting.tables import in_words, percent
 from tfcifar.run_dir import read_json
 
@@ -46,7 +47,7 @@ def _shared(evidence: Evidence) -> str:
     )
 
 
-def _add_classes(document: Document, evidence: Evidence, shown) -> None:
+def _add_classes(document: Document, evidence: Evidence, shown: EvaluatedRun) -> None:
     others = [system for system in evidence.runs if system is not shown]
     if not others:
         return

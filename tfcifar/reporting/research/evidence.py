@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -184,7 +185,7 @@ def points(value: float, digits: int = 2) -> str:
     return f"{100 * value:+.{digits}f}"
 
 
-def span(low: float, high: float, show=points) -> str:
+def span(low: float, high: float, show: Callable[[float], str] = points) -> str:
     return f"{show(low)} to {show(high)}"
 
 

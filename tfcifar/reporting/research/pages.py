@@ -2,10 +2,20 @@
 
 import html
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfcifar.reporting.html import embedded
-from tfcifar.reporting.research.document import Bullets, Code, Figure, Heading, NumberedDocument, Paragraph, Table
+from tfcifar.reporting.research.document import (
+    Bullets,
+    Code,
+    Content,
+    Figure,
+    Heading,
+    NumberedDocument,
+    Paragraph,
+    Table,
+)
 from tfcifar.run_dir import write_text
 
 STYLE = """
@@ -64,7 +74,7 @@ def write_page(document: NumberedDocument, path: Path) -> None:
     write_text(path, PAGE.format(title=title, subtitle=subtitle, style=STYLE, body=body))
 
 
-def _block(document: NumberedDocument, block) -> str:
+def _block(document: NumberedDocument, block: Content) -> str:
     if isinstance(block, Paragraph):
         return f"<p>{_inline(document, block.text)}</p>"
     if isinstance(block, Bullets):
@@ -82,7 +92,7 @@ def _block(document: NumberedDocument, block) -> str:
 
 
 def _table(document: NumberedDocument, table: Table) -> str:
-    def row(cells, tag: str) -> str:
+    def row(cells: Sequence[str], tag: str) -> str:
         marks = [' class="words"' if i < table.text_columns else "" for i in range(len(cells))]
         inner = [f"<{tag}{mark}>{_inline(document, each)}</{tag}>" for mark, each in zip(marks, cells, strict=True)]
         return f"<tr>{''.join(inner)}</tr>"

@@ -1,6 +1,7 @@
 """A numbered document as a PDF of A4 pages, set in fonts that ship with matplotlib: the same on every machine."""
 
 import re
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -14,11 +15,21 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import cm
 from reportlab.pdfbase.pdfmetrics import registerFont, registerFontFamily, stringWidth
 from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Image, KeepTogether, ListFlowable, SimpleDocTemplate, Spacer
 from reportlab.platypus import Paragraph as Text
 from reportlab.platypus import Table as Grid
 
-from tfcifar.reporting.research.document import Bullets, Code, Figure, Heading, NumberedDocument, Paragraph, Table
+from tfcifar.reporting.research.document import (
+    Bullets,
+    Code,
+    Content,
+    Figure,
+    Heading,
+    NumberedDocument,
+    Paragraph,
+    Table,
+)
 from tfcifar.run_dir import write_whole
 
 MARGIN = 2.1 * cm
@@ -90,13 +101,13 @@ def _register_fonts() -> None:
     registerFontFamily(BODY, normal=BODY, bold=BOLD, italic=f"{BODY}-italic", boldItalic=BOLD)
 
 
-def _page_number(canvas, template) -> None:
+def _page_number(canvas: Canvas, template: SimpleDocTemplate) -> None:
     canvas.setFont(BODY, 8.5)
     canvas.setFillColor(GREY)
     canvas.drawCentredString(A4[0] / 2, 1.2 * cm, str(template.page))
 
 
-def _flowables(document: NumberedDocument, block) -> list:
+def _flowables(document: NumberedDocument, block: Content) -> list:
     inline = partial(_inline, document)
     if isinstance(block, Paragraph):
         return [Text(inline(block.text), TEXT)]
@@ -122,7 +133,7 @@ def _picture(figure: Figure) -> Image:
 
 
 def _grid(document: NumberedDocument, table: Table) -> Grid:
-    def cells(row, bold: bool) -> list[Text]:
+    def cells(row: Sequence[str], bold: bool) -> list[Text]:
         return [
             Text(
                 f"<b>{_inline(document, each)}</b>" if bold else _inline(document, each),
@@ -168,7 +179,7 @@ def _widths(document: NumberedDocument, table: Table) -> list[float]:
     return [min(each, limit) for each in wished]
 
 
-def _longest_word(text: str, width) -> float:
+def _longest_word(text: str, width: Callable[[str, str], float]) -> float:
     return max(width(word, BOLD) for word in text.split()) if text else 0
 
 
