@@ -24,8 +24,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--name", metavar="NAME", help="of the files; default: that of the run directory")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS), metavar="FORMAT",
                         help=f"default: all of {', '.join(FORMATS)}")  # fmt: skip
-    parser.add_argument("--images", type=int, default=500, metavar="N",
-                        help="training images for the ranges of INT8 (default %(default)s)")  # fmt: skip
+    parser.add_argument("--images", type=int, metavar="N",
+                        help="training images for the ranges of INT8 (default: 500, or all of fewer)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="by which they are drawn (default 0)")
     parser.add_argument("--no-test", action="store_true", help="leave the test split closed")
     parser.add_argument("--no-benchmark", action="store_true", help="measure no latency")

@@ -16,7 +16,7 @@ IMAGES_FOR_ERRORS = 100  # of the representative ones: the reference kernels tak
 
 
 def compress_run(
-    run_dir: RunDir, name: str, forms: list[str], images: int, seed: int, on_test: bool, benchmark: bool
+    run_dir: RunDir, name: str, forms: list[str], images: int | None, seed: int, on_test: bool, benchmark: bool
 ) -> str:
     """Write NAME.* in each of `forms`, cards, quantization.csv, compress.json, .md and .html to the run's export/.
 
@@ -39,7 +39,7 @@ def compress_run(
         write_csv(folder / "quantization.csv", quantization_errors(*files, representative[:IMAGES_FOR_ERRORS]))
     record = {
         "name": name,
-        "representative_images": {"split": "train", "count": images, "seed": seed},
+        "representative_images": {"split": "train", "count": len(representative), "seed": seed},
         "files": [path.name for path in paths.values()],
         "broken_by": {form: int(row.sum()) for form, row in zip(paths, broken, strict=True)},
         "broken_by_all": int(broken.all(axis=0).sum()),

@@ -55,7 +55,7 @@ def quantize_run(
     keras.utils.set_random_seed(recipe.seed)
 
     model = load_model(source.model)
-    representative = representative_images(splits, min(500, len(splits.train)))
+    representative = representative_images(splits)
     clone = quantization_aware(model, representative, keep_zeros)
     before = _accuracy(clone, splits, recipe)
     folded = fold(model)

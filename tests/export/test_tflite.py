@@ -1,5 +1,7 @@
 """TFLite files: what they take and give, how close they stay, what they are made of, where INT8 loses what."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -102,3 +104,9 @@ def test_representative_images_are_training_images_the_same_for_a_seed(splits):
     np.testing.assert_array_equal(chosen, representative_images(splits, 10, seed=3))
     with pytest.raises(InputError, match="expected 1 to"):
         representative_images(splits, 10**6)
+
+
+def test_a_small_training_split_represents_itself(splits):
+    few = dataclasses.replace(splits, train=splits.train.take(np.arange(30)))
+    assert len(representative_images(few)) == 30
+    assert len(representative_images(splits)) == min(500, len(splits.train))
