@@ -12,6 +12,7 @@ from tfcifar.evaluation.statistics import (
     mcnemar,
     mean_and_std,
     paired_bootstrap,
+    verdict,
     wilson_interval,
 )
 
@@ -130,3 +131,8 @@ def test_seeds_that_scatter_widen_the_interval_until_nothing_is_significant():
 def test_seeds_judged_on_other_examples_are_refused():
     with pytest.raises(ValueError, match=r"the same examples. Received: 5 and 4"):
         compare_over_seeds(np.ones((2, 5), bool), np.ones((2, 4), bool))
+
+
+def test_an_interval_that_ends_at_zero_but_for_rounding_holds_it():
+    assert verdict(0.2 + 0.1 - 0.3, 0.01) == "not significant"  # 5.6e-17
+    assert verdict(1e-6, 0.01) == verdict(-0.01, -1e-6) == "significant"

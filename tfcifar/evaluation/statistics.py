@@ -108,6 +108,11 @@ def comparison_columns(correct_a: np.ndarray, correct_b: np.ndarray | None) -> d
     return dict(zip(names, values, strict=True))
 
 
+def verdict(low: float, high: float) -> str:
+    """ "significant" if an interval leaves out 0, by more than what adding up rounds."""
+    return "significant" if low > 1e-12 or high < -1e-12 else "not significant"
+
+
 def compare_over_seeds(correct_a: np.ndarray, correct_b: np.ndarray, samples: int = 4000, seed: int = 0) -> dict:
     """Recipe a against recipe b, each trained with several seeds and judged on the same examples.
 
@@ -146,7 +151,7 @@ def compare_over_seeds(correct_a: np.ndarray, correct_b: np.ndarray, samples: in
     return {
         "difference": float(correct_a.mean() - correct_b.mean()),
         "interval95": [float(low), float(high)],
-        "verdict": "significant" if low > 0 or high < 0 else "not significant",
+        "verdict": verdict(low, high),
     }
 
 
@@ -180,7 +185,7 @@ def compare_means(values_a: np.ndarray, values_b: np.ndarray, samples: int = 200
     return {
         "difference": float(np.mean(a - b)),
         "interval95": [float(low), float(high)],
-        "verdict": "significant" if low > 0 or high < 0 else "not significant",
+        "verdict": verdict(low, high),
     }
 
 
