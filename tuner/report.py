@@ -119,12 +119,20 @@ def plot_slices(rows: list[dict], names: list[str], path: Path) -> None:
         figure.supylabel("validation accuracy (%)", fontsize=9, color=GREY)
 
 
-def record_search(rows: list[dict], output: Path, folder: Path = RESULTS) -> None:
-    """Copy the table, the figure and the winner to results/tuner/ and put the number of trials on record."""
+def record_search(rows: list[dict], output: Path, compared: Path | None = None, folder: Path = RESULTS) -> None:
+    """Copy the table, the figure and the winner to results/tuner/ and put the number of trials on record.
+
+    compared: where winner and recipe have been compared; their table is copied too.
+    """
     target = folder / NAME
     target.mkdir(parents=True, exist_ok=True)
     for name in ("trials.md", "trials.csv", "trials.png", "winner.json"):
         shutil.copyfile(output / name, target / name)
+    if compared is None:
+        (target / "comparison.md").unlink(missing_ok=True)  # of an earlier search
+    else:
+        table = (compared / "ablation.md").read_text(encoding="utf-8").replace("# Ablation", "# Winner and recipe", 1)
+        write_text(target / "comparison.md", re.sub(r"!\[.*\n", "", table))
     environment = describe_environment()
     command = re.sub(r" --output[ =]\S+| --record\b", "", environment["command"])
     seconds = sum(row["seconds"] or 0 for row in rows)

@@ -96,11 +96,12 @@ def _search(args: argparse.Namespace, recipe: Recipe, output: Path) -> None:
 
     write_text(output / "winner.json", winner.to_json())
     print(f"winner: {output}/winner.json, for tfcifar.train --recipe")
+    compared = None
     if args.compare:
         compared = output / f"compare_{best[0].trial_id}"
         print(write_ablation(run_grid({"recipe": recipe, "tuned": winner}, args.compare, compared), compared))
     if args.record:
-        record_search(rows, output)
+        record_search(rows, output, compared)
 
 
 def base_recipe(args: argparse.Namespace) -> Recipe:

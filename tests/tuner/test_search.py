@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tfcifar.overrides import override
 from tfcifar.recipe_json import load_json
 from tfcifar.recipes import load
 from tuner import oracle_state, trials
+from tuner.report import record_search
 from tuner.space import recipe_from, space_of
 from tuner.trials import make_oracle
 
@@ -229,3 +231,19 @@ def test_hyperparameters_become_the_fields_of_a_recipe():
 def test_recipes_that_train_on_the_validation_split_cannot_be_tuned(tmp_path):
     stderr = run("tuner.search", "--recipe", "fast_94", "--output", tmp_path, expect=2).stderr
     assert "trains on the validation split" in stderr
+
+
+def test_a_record_holds_trials_winner_and_the_comparison_of_this_search_alone(tmp_path, children):
+    output, compared, results = tmp_path / "search", tmp_path / "compared", tmp_path / "results"
+    run("tuner.search", *SMALL, "--trials", 2, "--output", output)
+    compared.mkdir()
+    (compared / "ablation.md").write_text("# Ablation\n\n| row |\n\n![differences](ablation.png)\n")
+    record_search([{"seconds": 2.0}, {"seconds": None}], output, compared, results)
+    assert {path.name for path in (results / "tuner").iterdir()} == {
+        "trials.md", "trials.csv", "trials.png", "winner.json", "comparison.md",
+    }  # fmt: skip
+    assert (results / "tuner" / "comparison.md").read_text() == "# Winner and recipe\n\n| row |\n\n"
+    (entry,) = json.loads((results / "summary.json").read_text())
+    assert (entry["value"], entry["unit"], entry["seconds"]) == (2, "trials", 2)
+    record_search([{"seconds": 2.0}], output, folder=results)
+    assert not (results / "tuner" / "comparison.md").exists()
