@@ -61,7 +61,7 @@ def _module_and_arguments() -> list[str]:
 def describe_hardware(gpus: list[str]) -> str:
     """For example '2 cores, AMD EPYC', with the GPUs' names behind."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return ", ".join([f"{cores} cores", _cpu_name(), *gpus])
+    return ", ".join([f"{cores} core{'s' * (cores != 1)}", _cpu_name(), *gpus])
 
 
 def _cpu_name() -> str:

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfcifar.environment import describe_environment
-from tfcifar.reporting.results import RESULTS, record_table
+from tfcifar.environment import current_command
+from tfcifar.reporting.results import RESULTS, environment_of, record_table
 from tfcifar.reporting.style import BLUE, GREY, ORANGE, log_scale, new_figure
 from tfcifar.run_dir import RunDir, read_json, write_csv, write_text
 
@@ -133,7 +133,7 @@ def record_search(rows: list[dict], output: Path, compared: Path | None = None, 
     else:
         table = (compared / "ablation.md").read_text(encoding="utf-8").replace("# Ablation", "# Winner and recipe", 1)
         write_text(target / "comparison.md", re.sub(r"!\[.*\n", "", table))
-    environment = describe_environment()
-    command = re.sub(r" --output[ =]\S+| --record\b", "", environment["command"])
+    trials = [RunDir(path.parent) for path in output.glob("trial_*/run/environment.json")]
+    command = re.sub(r" --output[ =]\S+| --record\b", "", current_command())
     seconds = sum(row["seconds"] or 0 for row in rows)
-    record_table(NAME, "trials", len(rows), 1, command, seconds, environment, folder)
+    record_table(NAME, "trials", len(rows), 1, command, seconds, environment_of(trials), folder)

@@ -237,6 +237,9 @@ def test_a_record_holds_trials_winner_and_the_comparison_of_this_search_alone(tm
     output, compared, results = tmp_path / "search", tmp_path / "compared", tmp_path / "results"
     run("tuner.search", *SMALL, "--trials", 2, "--output", output)
     compared.mkdir()
+    for trial, cores in (("trial_0", "1 core"), ("trial_1", "2 cores")):
+        environment = output / trial / "run" / "environment.json"
+        environment.write_text(json.dumps({"hardware": cores, "commit": "abc1234"}))
     (compared / "ablation.md").write_text("# Ablation\n\n| row |\n\n![differences](ablation.png)\n")
     record_search([{"seconds": 2.0}, {"seconds": None}], output, compared, results)
     assert {path.name for path in (results / "tuner").iterdir()} == {
@@ -245,5 +248,6 @@ def test_a_record_holds_trials_winner_and_the_comparison_of_this_search_alone(tm
     assert (results / "tuner" / "comparison.md").read_text() == "# Winner and recipe\n\n| row |\n\n"
     (entry,) = json.loads((results / "summary.json").read_text())
     assert (entry["value"], entry["unit"], entry["seconds"]) == (2, "trials", 2)
+    assert (entry["hardware"], entry["commit"]) == ("1 core; 2 cores", "abc1234")  # of the trials, not of this process
     record_search([{"seconds": 2.0}], output, folder=results)
     assert not (results / "tuner" / "comparison.md").exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipelines.errors import InputError
 from tfcifar.cli import make_parser, run
-from tfcifar.ladder.steps import TITLES
+from tfcifar.ladder.steps import LEVELS
 from tfcifar.recipes import PRESETS
 from tfcifar.run_lock import locked
 
@@ -24,7 +24,7 @@ Everything is in runs/ladder-PRESET/: level_1, level_2, level_3, ensemble, level
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser("tfcifar.ladder", __doc__, EPILOG)
     parser.add_argument("--preset", choices=PRESETS, default="cpu", help="how large (default %(default)s)")
-    parser.add_argument("--from", dest="first", type=int, choices=TITLES, metavar="LEVEL",
+    parser.add_argument("--from", dest="first", type=int, choices=LEVELS, metavar="LEVEL",
                         help="do the steps of this level and those after it again")  # fmt: skip
     parser.add_argument("--dataset", metavar="NAME|PATH", help="as for tfcifar.train (default: cifar10)")
     parser.add_argument("--data-dir", metavar="FOLDER", help="where TFDS looks; default TFDS_DATA_DIR")

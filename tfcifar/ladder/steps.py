@@ -4,13 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-TITLES = {
-    1: "transfer baseline",
-    2: "augmentation, regularization",
-    3: "own architecture",
-    4: "ensemble, calibrated",
-    5: "student, INT8",
-}
+LEVELS = (1, 2, 3, 4, 5)
 # Level 3 trains on the validation images too when it is trained alone; an ensemble needs members that hold them out.
 HELD_OUT = ("--set", "data.train_on_validation=false", "--set", "epochs=60", "--set", "small_images.epochs=20")
 # How many test images, drawn at random, each corruption is tried on, at which severities.
@@ -25,7 +19,7 @@ class Step:
     """One command of the ladder.
 
     arguments: of `python -m`, the module first.
-    minutes: what it takes on two CPU cores, by preset; its share of the whole elsewhere.
+    minutes: roughly, on two CPU cores, for a first estimate of what is left; what is measured corrects it.
     """
 
     level: int
@@ -51,7 +45,7 @@ def plan(preset: str, folder: Path, data: list[str]) -> list[Step]:
         folder: for everything that the steps make.
         data: options of `tfcifar.train` that name the data set; none: the recipes' own.
     """
-    runs = {level: str(place_of(folder, level)) for level in TITLES}
+    runs = {level: str(place_of(folder, level)) for level in LEVELS}
     members = [runs[1], runs[2], runs[3]]
     deployed = [f"{runs[level]}/export/level_{level}.float32.tflite" for level in (1, 2, 3)]
     of_student = ("float32.tflite", "int8.tflite", "float32.onnx", "int8.onnx")

@@ -23,8 +23,8 @@ def spatial_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
 def images_to_predict(model: keras.Model) -> int:
     """How many images to predict at once: EVAL_BATCH_SIZE, or fewer where that would take gigabytes; at least 1.
 
-    A prediction has a few maps at a time: what a convolution reads, what it writes, and its workspace. With images of
-    224 pixels, 500 at once took 8 GB.
+    A prediction has a few maps at a time, counted as four of the largest: what a convolution reads, what it writes, and
+    its workspace. With images of 224 pixels, 500 at once took 8 GB.
     """
     return min(EVAL_BATCH_SIZE, max(1, MOST_BYTES // (4 * max([1, *_bytes_of_maps(model)]))))
 

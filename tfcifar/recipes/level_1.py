@@ -36,7 +36,7 @@ def gpu(recipe: Recipe) -> Recipe:
 
 
 def demo(recipe: Recipe) -> Recipe:
-    """A small network from scratch, which needs no ImageNet weights: a minute on two CPU cores."""
+    """A small network from scratch, which needs no ImageNet weights."""
     return recipe.replace(
         data=Data(fallback="synthetic"),
         model=Model("small_cnn"),

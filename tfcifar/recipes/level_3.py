@@ -27,7 +27,7 @@ def get_recipe() -> Recipe:
 
 
 def demo(recipe: Recipe) -> Recipe:
-    """The fast network, narrow and in four epochs: two minutes on two CPU cores."""
+    """The fast network, narrow and in four epochs."""
     return recipe.replace(
         data=Data(fallback="synthetic"),
         model=Model("fast_cnn", widths=(32, 64, 64)),

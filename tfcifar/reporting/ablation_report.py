@@ -3,12 +3,12 @@
 import shutil
 from pathlib import Path
 
-from tfcifar.environment import describe_environment, record_command
+from tfcifar.environment import current_command, record_command
 from tfcifar.evaluation.run_grid import GridRow
 from tfcifar.evaluation.statistics import compare_over_seeds, mean_and_std
 from tfcifar.reporting.comparisons import plot_differences
-from tfcifar.reporting.results import RESULTS, command_without_run, record_table
-from tfcifar.run_dir import read_json, write_csv, write_text
+from tfcifar.reporting.results import RESULTS, command_without_run, environment_of, record_table
+from tfcifar.run_dir import write_csv, write_text
 
 
 def write_ablation(results: list[GridRow], output: Path) -> str:
@@ -81,8 +81,8 @@ def record_ablation(name: str, results: list[GridRow], output: Path, folder: Pat
     target.mkdir(parents=True, exist_ok=True)
     for file in ("ablation.md", "ablation.csv", "ablation.png"):
         shutil.copyfile(output / file, target / file)
-    environment = read_json(results[0].run_dirs[0].environment)
-    command = command_without_run(describe_environment()["command"]).replace(" --record", "")
+    environment = environment_of([run_dir for each in results for run_dir in each.run_dirs])
+    command = command_without_run(current_command()).replace(" --record", "")
     command += f" --seeds {' '.join(map(str, results[0].seeds))}"
     seconds = sum(sum(each.seconds) for each in results)
     record_table(name, "rows", len(results), len(results[0].seconds), command, seconds, environment, folder)

@@ -8,10 +8,12 @@ from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting.html import write_html
 from tfcifar.reporting.pareto import plot_pareto
 from tfcifar.reporting.results import RESULTS, put_on_record
+from tfcifar.reporting.robustness import load_scores
 from tfcifar.reporting.run_report import EvaluatedRun, check_same_test_images, load_run
 from tfcifar.reporting.style import BLUE, GREEN, ORANGE
 from tfcifar.reporting.tables import decimal, duration, percent
-from tfcifar.robustness.scores import read_rows, summarize
+from tfcifar.robustness.predictions import file_of
+from tfcifar.robustness.scores import mean_of
 from tfcifar.run_dir import read_json, write_json, write_text
 
 STUDENT, ENSEMBLE, INT8 = "level_5", "ensemble", "level_5 INT8"
@@ -176,11 +178,10 @@ def _calibrated(run: EvaluatedRun) -> dict:
 
 def _corrupted(run: EvaluatedRun) -> float | None:
     """Mean accuracy over the standard corruptions; ensembles are not judged on corrupted images."""
-    scores = run.run_dir.robustness / "scores.csv"
-    if not scores.is_file():
+    if not file_of(run.run_dir, "test", "scores.csv").is_file():
         return None
-    rows = read_rows(scores)
-    return summarize(rows, rows)["accuracy"]
+    scores, _ = load_scores([run.run_dir], "test")
+    return mean_of(scores[run.run_dir.name], "accuracy")
 
 
 def _bought(runs: dict[str, EvaluatedRun], card: dict) -> list[dict]:

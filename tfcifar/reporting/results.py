@@ -8,14 +8,13 @@ from pipelines.errors import InputError
 from tfcifar.evaluation.statistics import mean_and_std
 from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
-from tfcifar.reporting.run_report import EvaluatedRun
-from tfcifar.run_dir import read_json, write_json
+from tfcifar.reporting.run_report import RUN_DIR_OPTION, EvaluatedRun
+from tfcifar.run_dir import RunDir, read_json, write_json
 
 PROJECT = Path(__file__).parents[2]
 RESULTS = PROJECT / "results"
 # What `record` puts into summary.json under one name.
 METRICS = ("test_accuracy", "test_accuracy_tta", "train_seconds", "pflop")
-RUN_DIR_OPTION = r" --run-dir[ =]\S+"
 # Never mistakes.png: it shows pictures of the data set, which may not be passed on.
 FIGURES = ("curves.png", "confusion_matrix.png", "reliability.png", "per_class.png")
 
@@ -94,7 +93,7 @@ def record_table(
         n: how many judgements are behind each row: seeds, or images.
         command: that makes the table.
         seconds: that it took.
-        environment: see `describe_environment`.
+        environment: `hardware` and `commit`; see `describe_environment`, `environment_of`.
     """
     entry = {
         "name": name,
@@ -110,6 +109,12 @@ def record_table(
         "details": f"results/{name}/",
     }
     put_on_record([entry], results=results)
+
+
+def environment_of(run_dirs: list[RunDir]) -> dict:
+    """What `record_table` needs of the environments of several runs: `hardware` and `commit`, all that there were."""
+    environments = [read_json(run_dir.environment) for run_dir in run_dirs]
+    return {key: "; ".join(dict.fromkeys(each[key] for each in environments)) for key in ("hardware", "commit")}
 
 
 def _figures_of(metrics: list[dict]) -> list[dict]:

@@ -1,5 +1,6 @@
 """Evaluated runs side by side: a table, paired tests against the first, class by class, confusions, curves, cost."""
 
+import re
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ from tfcifar.reporting.html import write_html
 from tfcifar.reporting.tables import duration, in_markdown
 from tfcifar.run_dir import RunDir, read_history, read_json, write_text, write_whole
 
+RUN_DIR_OPTION = r" --run-dir[ =]\S+"  # where a run lies on one machine is nobody else's business
 FIGURES_OF_A_RUN = {  # none that shows images: a report may be passed on
     "curves.png": "loss and accuracy by epoch",
     "confusion_matrix.png": "confusion matrix",
@@ -137,7 +139,7 @@ def _section(run: EvaluatedRun, output: Path) -> list[str]:
     ]
     parts = [
         f"## {name}",
-        f"    {run.environment['command']}",
+        "    " + re.sub(RUN_DIR_OPTION, "", run.environment["command"]),
         f"{duration(metrics['train_seconds'])} of training on {run.environment['hardware']}; "
         f"{metrics['parameters']:,} parameters, {metrics['macs'] / 1e6:,.0f} M MACs an image.",
         "Most confused:\n\n" + "\n".join(pairs) if pairs else "No mistakes.",

@@ -48,8 +48,8 @@ def explanation_table(rows: list[dict]) -> str:
         [
             *lines,
             "insertion: higher is better; a method should beat `random`, pixels in no order.",
-            "deletion: lower is better. Pixels taken at random break up a small image faster than a region taken",
-            "whole: it tells methods from each other, not from `random`.",
+            "deletion: lower is better. Pixels taken at random break up a small image faster than most regions do:",
+            "it tells methods from each other rather than from `random`.",
             "sanity: rank correlation with the maps of the network with random weights; near 0 is good.",
         ]
     )
