@@ -1,0 +1,16 @@
+"""A student at the cost of the larger network of MLPerf Tiny (IC02): at most 512,024 bytes in INT8 and 76.5M MACs.
+
+    python -m tfcifar.train --recipe ic02
+    python -m export.compress runs/ic02-seed0
+
+Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
+
+Wide where maps are large, unlike the student of level 5: the limit on parameters is met long before that on MACs.
+"""
+
+from tfcifar.recipe import Model, Recipe
+from tfcifar.recipes import level_5
+
+
+def get_recipe() -> Recipe:
+    return level_5.get_recipe().replace(name="ic02", model=Model("fast_cnn_deep", widths=(64, 88, 84)), epochs=120)
