@@ -1,4 +1,7 @@
-"""All files of a trained run: one for each format, in one folder, written from the same model."""
+"""All files of a trained run: one for each format, in one folder, written from the same model.
+
+A run of export.quantize has its INT8 file already, with ranges that were learned: it is taken as it is.
+"""
 
 import shutil
 import tempfile
@@ -10,8 +13,8 @@ import numpy as np
 from export.card import FORMATS
 from export.onnx import quantize_onnx, write_onnx
 from export.tflite import write_tflite
-from pipelines.errors import unknown
-from tfcifar.run_dir import RunDir, write_whole
+from pipelines.errors import InputError, unknown
+from tfcifar.run_dir import RunDir, read_json, write_whole
 
 
 def write_artifacts(
@@ -24,14 +27,17 @@ def write_artifacts(
         representative: uint8 [n, h, w, 3] of the training split, for the ranges of INT8.
 
     Raises:
-        InputError: an unknown form, or something in the model that a format cannot hold.
+        InputError: an unknown form, something in the model that a format cannot hold, or a run of export.quantize
+            without its file.
     """
     for form in forms:
         if form not in FORMATS:
             raise unknown("--formats", form, FORMATS)
     paths = {form: folder / f"{name}{FORMATS[form]}" for form in forms}
     for form, path in paths.items():
-        if form.startswith("tflite_"):
+        if form == "tflite_int8" and quantization_aware(run_dir):
+            _take(run_dir.exports / f"{run_dir.name}{FORMATS[form]}", path)
+        elif form.startswith("tflite_"):
             write_tflite(model, path, form.removeprefix("tflite_"), representative)
         elif form == "keras":
             write_whole(path, lambda temporary: shutil.copyfile(run_dir.model, temporary))
@@ -45,3 +51,15 @@ def write_artifacts(
             write_onnx(model, whole)
             quantize_onnx(whole, paths["onnx_int8"], representative)
     return paths
+
+
+def quantization_aware(run_dir: RunDir) -> bool:
+    """Whether export.quantize has made this run."""
+    return "quantized" in read_json(run_dir.environment)
+
+
+def _take(own: Path, path: Path) -> None:
+    if not own.is_file():
+        raise InputError(f"expected {own}, which export.quantize writes; run it again with --resume.")
+    if own != path:
+        write_whole(path, lambda temporary: shutil.copyfile(own, temporary))

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from export.card import read_card
 from export.fold import fold
 from export.quantization_aware import quantization_aware, trained_weights
 from export.runtimes import open_artifact
@@ -76,3 +77,20 @@ def test_the_command_makes_a_run_with_its_int8_file_and_resumes(tmp_path):
     assert "holds a quantized run, which export.quantize --resume continues" in error_lines(resumed)[0]
     assert "was started otherwise" in error_lines(run(*asked, "--keep-zeros", "--resume", expect=2))[0]
     assert run(*asked, "--resume").stdout.splitlines()[-2:] == stdout.splitlines()[-2:]
+
+
+def test_compress_takes_the_fine_tuned_file_as_it_is(tmp_path):
+    source, output = tmp_path / "smoke", tmp_path / "smoke-int8"
+    run(*SMOKE, "--run-dir", source, "--no-evaluate")
+    run("export.quantize", source, "--epochs", 1, "--output", output)
+    file = output / "export" / "smoke-int8.int8.tflite"
+    before = file.read_bytes()
+    asked = ("export.compress", output, "--formats", "tflite_int8", "--no-test", "--no-benchmark")
+    stdout = run(*asked).stdout
+    assert file.read_bytes() == before
+    assert "as learned by export.quantize" in stdout
+    assert set(read_card(file)["metrics"]) == {"validation"}
+    run(*asked, "--name", "student")
+    assert (output / "export" / "student.int8.tflite").read_bytes() == before
+    file.unlink()
+    assert "expected" in error_lines(run(*asked, expect=2))[0]
