@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from export.card import FORMATS, read_card
+from export.open_model import open_model
 from export.runtimes import open_artifact
 from pipelines.errors import InputError
-from tests.integration.commands import SMOKE, run
+from tests.integration.commands import SMOKE, error_lines, run
 from tfcifar.evaluation.metrics import softmax
+from tfcifar.prediction.zoo import zoo_model
+from tfcifar.run_dir import RunDir, read_json
 
 FORMS = ("tflite_float32", "tflite_int8", "onnx_int8", "keras")
 
@@ -95,3 +98,33 @@ def test_a_file_that_is_not_the_one_of_its_card_is_refused(compressed, tmp_path)
 def test_an_unknown_format_and_no_run_are_refused(compressed, tmp_path):
     run("export.compress", compressed[0], "--formats", "coreml", expect=2)
     assert "expected one made by tfcifar.train" in run("export.compress", tmp_path, expect=2).stderr
+
+
+def test_a_published_model_is_a_run_and_a_file_of_the_zoo(compressed, tmp_path):
+    run_dir, _ = compressed
+    stdout = run("export.publish", run_dir, "small", "--zoo", tmp_path).stdout
+    folder = tmp_path / "small"
+    file = zoo_model("small", tmp_path)
+    assert file == folder / "small.int8.tflite"
+    assert str(file) in stdout
+    assert file.read_bytes() == (run_dir / "export" / "smoke.int8.tflite").read_bytes()
+    assert read_card(file)["file"] == "small.int8.tflite"
+    assert read_json(RunDir.existing(folder).metrics) == read_json(RunDir(run_dir).metrics)
+    open_model(folder)  # and what commands on run directories need
+    text = (folder / "README.md").read_text()
+    assert f"{card_of(run_dir, 'tflite_int8')['metrics']['test']['accuracy']:.2%}" in text
+    assert not [path for path in folder.iterdir() if str(run_dir) in path.read_text(errors="ignore")]
+
+
+def test_what_may_not_be_published_is_refused(compressed, tmp_path):
+    run_dir, _ = compressed
+    other = tmp_path / "other"
+    run(*SMOKE, "--set", "seed=1", "--set", "epochs=1", "--set", "small_images.epochs=0", "--run-dir", other)
+    for asked, said in (
+        ((other, "small"), "received none"),
+        ((other, "small", "--int8", run_dir / "export" / "smoke.int8.tflite"), "its card names smoke"),
+        ((run_dir, "../small"), "NAME: expected"),
+    ):
+        completed = run("export.publish", *asked, "--zoo", tmp_path / "zoo", expect=2)
+        assert said in error_lines(completed)[0]
+    assert not list((tmp_path / "zoo").rglob("*.tflite"))
