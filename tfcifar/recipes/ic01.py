@@ -1,7 +1,7 @@
 """A student at the cost of MLPerf Tiny's network for images (IC01): at most 98,496 bytes in INT8 and 12.5M MACs.
 
     python -m tfcifar.train --recipe ic01
-    python -m export.compress runs/ic01-seed0
+    python -m export.compress runs/ic01-cpu-seed0
 
 Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
 

@@ -1,7 +1,7 @@
 """A student at the cost of the larger network of MLPerf Tiny (IC02): at most 512,024 bytes in INT8 and 76.5M MACs.
 
     python -m tfcifar.train --recipe ic02
-    python -m export.compress runs/ic02-seed0
+    python -m export.compress runs/ic02-cpu-seed0
 
 Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
