@@ -62,7 +62,7 @@ def test_level_2_runs_on_an_image_folder(folder, tmp_path):
 def test_the_demo_says_that_it_falls_back_and_every_other_command_fails(tmp_path):
     nowhere = {"TFDS_DATA_DIR": str(tmp_path / "empty"), "no_proxy": "", "https_proxy": "http://127.0.0.1:9",
                "http_proxy": "http://127.0.0.1:9"}  # fmt: skip
-    small = ("--set", "epochs=1", "--set", "model.widths=4,4", "--set", "data.image_size=12", "--no-evaluate",
+    small = ("--set", "epochs=2", "--set", "model.widths=4,4", "--set", "data.image_size=12", "--no-evaluate",
              "--run-dir", tmp_path / "run")  # fmt: skip
     completed = run("tfcifar.train", "--level", 2, "--preset", "demo", *small, **nowhere)
     assert "NOTE: running on the synthetic source instead of cifar10." in completed.stdout
