@@ -60,7 +60,8 @@ def fine_tune(
     steps = steps_per_epoch(splits.train, recipe.batch_size)
     schedule = tf_keras.optimizers.schedules.CosineDecay(recipe.optimizer.learning_rate, recipe.epochs * steps)
     optimizer = make_legacy_optimizer(recipe, schedule)
-    clone.compile(optimizer, loss or tf_keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    accuracy = tf_keras.metrics.CategoricalAccuracy(name="accuracy")  # by name, the first step would be traced twice
+    clone.compile(optimizer, loss or tf_keras.losses.CategoricalCrossentropy(from_logits=True), metrics=[accuracy])
     optimizer.build(clone.trainable_variables)
     # BatchNorm statistics, masks and pruning steps are among the model's variables.
     groups = {"model": clone.variables, "optimizer": optimizer.variables, "random": _random_states(clone)}

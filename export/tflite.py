@@ -103,7 +103,10 @@ def _converter(clone: tf_keras.Model, dtype: tf.DType) -> tf.lite.TFLiteConverte
     def serve(images):
         return {"logits": clone(tf.cast(images, tf.float32), training=False)}
 
-    return tf.lite.TFLiteConverter.from_concrete_functions([serve.get_concrete_function()], clone)
+    # Not the model itself: to save it on the way, TensorFlow would trace every layer of it again, several times.
+    holder = tf.Module()
+    holder.held = clone.variables
+    return tf.lite.TFLiteConverter.from_concrete_functions([serve.get_concrete_function()], holder)
 
 
 def tensor_types(content: bytes) -> dict[str, str]:

@@ -30,3 +30,8 @@ def randomized(model: keras.Model) -> keras.Model:
 
 def images(model: keras.Model, count=3) -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (count, *model.input_shape[1:])).astype("float32")
+
+
+def outputs(model, pictures: np.ndarray) -> np.ndarray:
+    """What a Keras or tf_keras model says of them, without the graph that `predict` makes first, in a second."""
+    return np.asarray(model(pictures, training=False))

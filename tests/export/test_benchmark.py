@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from export import benchmark, benchmark_measure
@@ -18,7 +17,7 @@ from export.benchmark_report import record_latency
 from export.onnx import quantize_onnx, write_onnx
 from export.op_profile import profile
 from export.runtimes import open_artifact
-from export.tf_keras_bridge import to_tf_keras
+from export.tflite import write_tflite
 from pipelines.errors import InputError
 from pipelines.synthetic import generate
 from tests.export.models import build
@@ -34,14 +33,7 @@ def folder(tmp_path_factory):
     write_onnx(model, folder / "student.float32.onnx")
     images = generate(16, num_classes=10, size=32, seed=0).images
     quantize_onnx(folder / "student.float32.onnx", folder / "student.int8.onnx", images)
-    clone = to_tf_keras(model)
-
-    @tf.function(input_signature=[tf.TensorSpec((1, 32, 32, 3), tf.uint8)])
-    def serve(images):
-        return clone(tf.cast(images, tf.float32), training=False)
-
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([serve.get_concrete_function()], clone)
-    (folder / "student.float32.tflite").write_bytes(converter.convert())
+    write_tflite(model, folder / "student.float32.tflite", "float32")
     return folder
 
 

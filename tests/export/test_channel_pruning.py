@@ -10,6 +10,7 @@ from export.channel_pruning import choose_channels, prune_channels, remove_chann
 from export.channel_scores import norm_scores, taylor_scores
 from export.pruning_config import SCORES
 from pipelines.errors import InputError
+from tests.export.models import outputs
 from tfcifar.models import build_model
 from tfcifar.models.convolution import FastConv2D
 from tfcifar.models.saved import load_model
@@ -75,8 +76,8 @@ def test_the_small_model_computes_what_the_large_one_does_without_the_removed_ch
     assert 0.2 < small.count_params() / model.count_params() < 0.6
     small.save(tmp_path / "small.keras")
     images = examples()[0]
-    expected = without_reading(model, graph, kept).predict(images, verbose=0)
-    received = load_model(tmp_path / "small.keras").predict(images, verbose=0)
+    expected = outputs(without_reading(model, graph, kept), images)
+    received = outputs(load_model(tmp_path / "small.keras"), images)
     # A sum of fewer half floats is rounded elsewhere.
     tolerance = 1e-5 if precision == "float32" else 0.03
     np.testing.assert_allclose(received, expected, atol=tolerance * np.ptp(expected))

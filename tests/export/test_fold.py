@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from export.fold import fold
-from tests.export.models import build, images, randomized
+from tests.export.models import build, images, outputs, randomized
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from tests.export.models import build, images, randomized
 def test_outputs_stay_the_same(name):
     model = build(name)
     folded = fold(model)
-    expected, received = (each.predict(images(model), verbose=0) for each in (model, folded))
+    expected, received = (outputs(each, images(model)) for each in (model, folded))
     np.testing.assert_allclose(received, expected, atol=1e-4 * np.ptp(expected))
     left = [layer for layer in folded.layers if isinstance(layer, layers.BatchNormalization)]
     assert not left
@@ -53,7 +53,7 @@ def test_what_folding_would_change_stays():
     folded = fold(model)
     assert count(folded, layers.BatchNormalization) == 3
     assert count(folded, layers.Rescaling) == 1
-    expected, received = (each.predict(images(model), verbose=0) for each in (model, folded))
+    expected, received = (outputs(each, images(model)) for each in (model, folded))
     np.testing.assert_allclose(received, expected, atol=1e-4 * np.ptp(expected))
 
 
@@ -64,7 +64,7 @@ def test_depthwise_and_dense_layers_take_batch_norm_too():
     model = randomized(keras.Model(inputs, x))
     folded = fold(model)
     assert count(folded, layers.BatchNormalization) == 0
-    expected, received = (each.predict(images(model), verbose=0) for each in (model, folded))
+    expected, received = (outputs(each, images(model)) for each in (model, folded))
     np.testing.assert_allclose(received, expected, atol=1e-4 * np.ptp(expected))
 
 
@@ -80,5 +80,5 @@ def test_relu_goes_into_the_convolution_before_it_over_norm_and_pooling_alone():
     activations = {name: folded.get_layer(name).activation.__name__ for name in ("first", "second", "third")}
     assert activations == {"first": "relu", "second": "linear", "third": "linear"}
     assert count(folded, layers.ReLU) == 2
-    expected, received = (each.predict(images(model), verbose=0) for each in (model, folded))
+    expected, received = (outputs(each, images(model)) for each in (model, folded))
     np.testing.assert_allclose(received, expected, atol=1e-4 * np.ptp(expected))

@@ -12,7 +12,7 @@ from export.fold import fold
 from export.quantization_aware import quantization_aware, trained_weights
 from export.runtimes import open_artifact
 from export.tflite import convert_to_int8
-from tests.export.models import build, images
+from tests.export.models import build, images, outputs
 from tests.integration.commands import SMOKE, error_lines, run
 from tfcifar.models.saved import load_model
 
@@ -22,7 +22,7 @@ def test_it_starts_where_the_float_model_is_and_rounds_every_kernel(name):
     model = build(name)
     pictures = images(model, 60)
     quantized = quantization_aware(model, pictures.astype(np.uint8))
-    expected, received = (each.predict(pictures, verbose=0) for each in (model, quantized))
+    expected, received = (outputs(each, pictures) for each in (model, quantized))
     assert np.abs(received - expected).max() <= 0.1 * np.ptp(expected)
     kernels = {weight.name for weight in quantized.weights if weight.name.endswith("kernel:0")}
     rounded = {weight.name for weight in quantized.weights if weight.name.endswith("kernel_min:0")}
@@ -37,7 +37,7 @@ def test_the_file_says_what_the_trained_network_says(tmp_path):
     quantized.fit(pictures, np.zeros((60, 5)), epochs=1, verbose=0)
     path = tmp_path / "model.tflite"
     path.write_bytes(convert_to_int8(quantized, pictures[:4].astype(np.uint8)))
-    expected = quantized.predict(pictures, verbose=0)
+    expected = outputs(quantized, pictures)
     received = open_artifact(path)(pictures.astype(np.uint8))
     assert np.abs(received - expected).max() <= 0.05 * np.ptp(expected)
 
@@ -70,7 +70,7 @@ def test_the_command_makes_a_run_with_its_int8_file_and_resumes(tmp_path):
     model = load_model(output / "model.keras")
     assert not [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     pictures = images(model, 20)
-    same = runtime(pictures.astype(np.uint8)).argmax(-1) == model.predict(pictures, verbose=0).argmax(-1)
+    same = runtime(pictures.astype(np.uint8)).argmax(-1) == outputs(model, pictures).argmax(-1)
     assert same.mean() >= 0.8
     assert "already holds a run" in error_lines(run(*asked, expect=2))[0]
     resumed = run("tfcifar.train", "--recipe", output / "recipe.json", "--run-dir", output, "--resume", expect=2)

@@ -13,7 +13,7 @@ from keras import layers
 from export.bridge_layers import hard_sigmoid
 from export.tf_keras_bridge import from_tf_keras, to_tf_keras
 from pipelines.errors import InputError
-from tests.export.models import build, images, randomized
+from tests.export.models import build, images, outputs, randomized
 from tfcifar.models import MODELS
 from tfcifar.models.multi_task import with_group_head
 from tfcifar.models.normalization import FusedBatchNormalization
@@ -22,7 +22,7 @@ CASES = [(name, attention) for name, entry in MODELS.items() for attention in en
 
 
 def assert_equal(model: keras.Model, clone: tf_keras.Model) -> None:
-    expected, received = model.predict(images(model), verbose=0), clone.predict(images(model), verbose=0)
+    expected, received = outputs(model, images(model)), outputs(clone, images(model))
     np.testing.assert_allclose(received, expected, atol=1e-4 * np.ptp(expected))
 
 

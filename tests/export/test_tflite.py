@@ -12,7 +12,7 @@ from export.quantization_error import quantization_errors
 from export.runtimes import open_artifact
 from export.tflite import FORMS, check_types, tensor_types, write_tflite
 from pipelines.errors import InputError
-from tests.export.models import build, images
+from tests.export.models import build, images, outputs
 
 # Largest difference as a share of the logits' range: what rounding explains, see export.parity; of eight bits a few
 # steps in each of a dozen layers.
@@ -28,7 +28,7 @@ def test_each_form_gives_the_logits_for_any_number_of_byte_images(name, form, tm
     model = build(name)
     path = tmp_path / "model.tflite"
     write_tflite(model, path, form, pictures(model, 20))
-    expected = model.predict(images(model, 5), verbose=0)
+    expected = outputs(model, images(model, 5))
     runtime = open_artifact(path)
     assert runtime.image_shape == (32, 32, 3)
     for count in (1, 5):

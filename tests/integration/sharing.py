@@ -25,7 +25,7 @@ AUGMENT = Augment(flip="alternating", crop_padding=2, cutout_size=4, mixup_alpha
 # head, BatchNorm of maps and of vectors.
 RECIPE = Recipe(
     "shared",
-    Model("residual_cnn", widths=(4, 4)),
+    Model("residual_cnn", widths=(4,)),
     epochs=2,
     batch_size=16,
     augment=AUGMENT,

@@ -9,8 +9,8 @@ import pytest
 from tests.integration.commands import run
 from tfcifar.recipes import level_2, load, load_grid
 
-SMALL = ("--set", "data.dataset=synthetic", "--set", "epochs=1", "--set", "model.widths=4,4,4", "--rows", "none",
-         "+ flip and crop")  # fmt: skip
+SMALL = ("--set", "data.dataset=synthetic", "--set", "data.image_size=12", "--set", "epochs=1", "--set",
+         "model.widths=4,4,4", "--rows", "none", "+ flip and crop")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.integration.commands import SMOKE, error_lines, run
+from tests.integration.commands import SMOKE, WHOLE_SMOKE, error_lines, run
 
 
 def test_a_hundred_classes_train_evaluate_and_draw(tmp_path):
@@ -33,7 +33,7 @@ def folder(tmp_path):
 
 def test_an_image_folder_of_mixed_sizes_goes_the_whole_way(folder, tmp_path):
     options = ("--dataset", folder, "--set", "batch_size=10", "--set", "epochs=12")
-    run(*SMOKE, *options, "--run-dir", tmp_path / "run")
+    run(*WHOLE_SMOKE, *options, "--run-dir", tmp_path / "run")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert [row["name"] for row in metrics["per_class"]] == ["blue", "green", "red"]
     assert metrics["n"] == 12  # no test/ folder: a fixed 15%, rounded per class
@@ -62,7 +62,8 @@ def test_level_2_runs_on_an_image_folder(folder, tmp_path):
 def test_the_demo_says_that_it_falls_back_and_every_other_command_fails(tmp_path):
     nowhere = {"TFDS_DATA_DIR": str(tmp_path / "empty"), "no_proxy": "", "https_proxy": "http://127.0.0.1:9",
                "http_proxy": "http://127.0.0.1:9"}  # fmt: skip
-    small = ("--set", "epochs=2", "--set", "model.widths=8,8", "--no-evaluate", "--run-dir", tmp_path / "run")
+    small = ("--set", "epochs=2", "--set", "model.widths=4,4", "--set", "data.image_size=12", "--no-evaluate",
+             "--run-dir", tmp_path / "run")  # fmt: skip
     completed = run("tfcifar.train", "--level", 2, "--preset", "demo", *small, **nowhere)
     assert "NOTE: running on the synthetic source instead of cifar10." in completed.stdout
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["data"]["dataset"] == "synthetic"

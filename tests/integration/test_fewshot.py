@@ -14,7 +14,8 @@ from tfcifar.fewshot import METHODS
 
 SMALL = ("--preset", "demo", "--set", "image_size=16", "--set", "episodes=4", "--set", "pretrain_steps=10",
          "--set", "iterations=2", "--set", "widths=4,4", "--set", "shots=1,2", "--set", "queries=5",
-         "--set", "validation_episodes=2", "--set", "validation_every=2", "--set", "meta_batch=1")  # fmt: skip
+         "--set", "validation_episodes=2", "--set", "validation_every=2", "--set", "meta_batch=1",
+         "--set", "inner_steps=1")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,7 @@ def test_unknown_views_are_answered_with_the_nearest(run_dir):
 
 
 def test_compute_counts_the_images_trained_on(run_dir):
-    macs = 32 * 32 * 9 * (3 * 8 + 8 * 8) + 16 * 16 * 9 * (8 * 16 + 16 * 16) + 16 * 10
+    macs = 12 * 12 * 9 * (3 * 8 + 8 * 8) + 6 * 6 * 9 * (8 * 16 + 16 * 16) + 16 * 10
     metrics = json.loads(run_dir.metrics.read_text())
     assert metrics["macs"] == macs
     assert metrics["pflop"] == pytest.approx(6 * macs * 4_500 / 1e15)  # one epoch of 45 batches of 100

@@ -41,7 +41,8 @@ def test_without_views_in_all_runs_there_is_no_mean_of_them():
 
 def test_finished_runs_are_read_and_not_repeated(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    command = ("benchmarks.time_to_accuracy", "smoke", "--preset", "cpu", "--set", "epochs=1", "--output", "table.md")
+    small = ("--set", "epochs=1", "--set", "data.image_size=12")
+    command = ("benchmarks.time_to_accuracy", "smoke", "--preset", "cpu", *small, "--output", "table.md")
     first = run(*command, "--seeds", 0)
     assert "epoch 1/1" in first.stdout
     second = run(*command, "--seeds", 0, 1)

@@ -37,7 +37,7 @@ def test_one_command_leaves_everything_that_a_run_promises(finished):
     assert f"{metrics['accuracy']:.2%}" in stdout
     assert "waited for data" in stdout
     environment = json.loads((run_dir / "environment.json").read_text())
-    assert environment["command"].endswith("--recipe smoke --preset cpu --run-dir " + str(run_dir))
+    assert environment["command"].endswith(" ".join((*SMOKE[1:], "--run-dir", str(run_dir))))
     assert environment["data"]["train"].startswith("sha256:")
 
 
@@ -169,7 +169,7 @@ def test_recording_a_run_keeps_its_evidence_and_no_image_of_the_data(finished, t
     assert sorted(entries) == ["pflop", "test_accuracy", "train_seconds"]  # the recipe has no test-time views
     entry, metrics = entries["test_accuracy"], json.loads((run_dir / "metrics.json").read_text())
     assert (entry["value"], entry["n"], entry["std"]) == (pytest.approx(metrics["accuracy"], abs=1e-6), 1, None)
-    assert entry["command"].endswith("--recipe smoke --preset cpu --seed 0")
+    assert entry["command"].endswith(" ".join((*SMOKE[1:], "--seed 0")))
     evidence = {path.name for path in (tmp_path / "smoke" / "seed0").iterdir()}
     assert "metrics.json" in evidence
     assert "mistakes.png" not in evidence

@@ -1,5 +1,7 @@
 """Maps on models whose evidence is known, and on every kind of model that the table holds."""
 
+from functools import cache
+
 import keras
 import numpy as np
 import pytest
@@ -128,7 +130,9 @@ def test_each_method_gives_a_map_for_each_kind_of_model(name, method):
     np.testing.assert_array_equal(model(images(32)), before)  # nothing of the method stays in the model
 
 
+@cache
 def small(name: str) -> keras.Model:
+    """Shared between tests, which must leave it as it is."""
     keras.utils.set_random_seed(0)
     backbone = name == "mobilenet_v2"
     config = Model(name, image_size=64) if backbone else Model(name, widths=(8, 8, 8))

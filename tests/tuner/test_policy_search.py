@@ -1,4 +1,4 @@
-"""`python -m tuner.policy` with stand-ins for the trials' processes, and one real one."""
+"""`python -m tuner.policy` with stand-ins for the trials, and one that trains, in this process."""
 
 import csv
 import json
@@ -82,7 +82,14 @@ def test_a_search_stopped_in_the_middle_of_a_trial_goes_on_with_it(tmp_path, chi
     assert "holds another search; different: sub_policies." in other
 
 
-def test_a_real_trial_and_the_comparison_at_full_budget(tmp_path):
+def test_a_real_trial_and_the_comparison_at_full_budget(tmp_path, monkeypatch):
+    """Trials in processes of their own: tests/tuner/test_search.py."""
+
+    def train(path, run_dir, log, strategy):
+        run("tfcifar.train", "--recipe", path, "--run-dir", run_dir.path, "--no-evaluate")
+        return 0
+
+    monkeypatch.setattr(trials, "train_in_child", train)
     options = (*DEMO, "--searches", "reinforce", "--trials", 1, "--set", "model.widths=4")
     stdout = run("tuner.policy", *options, "--compare", 1, "--output", tmp_path).stdout
     assert "| learned policy |" in stdout

@@ -201,7 +201,7 @@ def test_one_failure_after_the_other_ends_the_search_with_the_place_of_the_reaso
 
 def test_real_trials_train_in_processes_of_their_own_and_the_winner_is_compared(tmp_path):
     output = tmp_path / "search"
-    small = ("--set", "model.widths=8,8", "--set", "batch_size=200")
+    small = ("--set", "model.widths=8,8", "--set", "batch_size=200", "--set", "data.image_size=12")
     stdout = run("tuner.search", *SMALL, *small, "--trials", 1, "--compare", 1, "--output", output).stdout
     (row,) = rows_of(output)
     assert row["status"] == "COMPLETED"

@@ -27,13 +27,15 @@ def validation_objective(recipe: Recipe) -> dict:
     """Loss and metrics on labels alone."""
     integer = recipe.labels == "integer"
     loss = keras.losses.SparseCategoricalCrossentropy if integer else keras.losses.CategoricalCrossentropy
+    # Not by its name: Keras would make its variables within the first step, which TensorFlow would then trace twice.
+    accuracy = keras.metrics.SparseCategoricalAccuracy if integer else keras.metrics.CategoricalAccuracy
     if not recipe.multi_task.groups:
-        return {"loss": loss(from_logits=True), "metrics": ["accuracy"], **_common()}
+        return {"loss": loss(from_logits=True), "metrics": [accuracy(name="accuracy")], **_common()}
     weights = {CLASSES: 1.0, GROUPS: recipe.multi_task.weight}
     return {
         "loss": {head: loss(from_logits=True) for head in weights},
         "loss_weights": weights,
-        "metrics": {head: ["accuracy"] for head in weights},
+        "metrics": {head: [accuracy(name="accuracy")] for head in weights},
         **_common(),
     }
 
