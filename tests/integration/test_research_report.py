@@ -81,6 +81,10 @@ def folders(tmp_path_factory):
         {"row": "+ flip", "validation_accuracy": 0.91, **columns, "difference": 0.01, "low": 0.004, "high": 0.02,
          "verdict": "significant"},
     ])  # fmt: skip
+    (ablation / "commands.txt").write_text(
+        "python -m tfcifar.ablation --level 2 --rows none\npython -m tfcifar.ablation --level 2\n"
+        "python -m export.compress runs/a\n"
+    )
     return [*runs, folder / "ensemble", ablation]
 
 
@@ -102,6 +106,8 @@ def test_the_report_has_what_was_measured_and_says_where_it_stands(folders, tmp_
     sources = re.findall(r"<td class=\"words\">(?:Table|Figure) \d+</td><td class=\"words\">([^<]+)<", page)
     assert f"{folders[0].parent.name}/ensemble/votes.csv" in sources
     assert str(folders[0].parent) not in page  # where it lay on this machine
+    assert page.count("python -m tfcifar.ablation --level 2") == 1  # and not that for one of its rows
+    assert "export.compress" not in page  # not of this report
 
 
 def test_a_report_on_one_run_has_the_sections_that_it_has_files_for(folders, tmp_path):

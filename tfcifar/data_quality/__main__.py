@@ -80,7 +80,8 @@ def find_duplicates(args: argparse.Namespace) -> None:
     from tfcifar.data_quality.deduplicated_accuracy import judge_runs, judged_table, read_predictions
 
     run_dir = RunDir.existing(args.run_dir)
-    predictions = read_predictions([RunDir.existing(path) for path in args.judge])  # before minutes of search
+    judged = [RunDir.existing_or_ensemble(path) for path in args.judge]  # refused before minutes of search
+    predictions = read_predictions(judged)
     start_tensorflow()
     from tfcifar.data_quality.duplicate_search import search_duplicates
     from tfcifar.run_dir import write_csv

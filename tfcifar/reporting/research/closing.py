@@ -65,7 +65,8 @@ def add_closing(document: Document, evidence: Evidence) -> None:
         Heading("Reproduction"),
         Paragraph(
             "Each run directory keeps its recipe, command, versions, hardware, commit and the checksums of its data. "
-            "What was run:"
+            "What was run, with the code of the commits named below; later code takes a run's recipe with "
+            "`tfcifar.train --recipe recipe.json`, whatever its own have become:"
         ),
         Code(tuple(_commands(evidence))),
     )
@@ -114,8 +115,16 @@ def _commands(evidence: Evidence) -> list[str]:
     lines += [system.environment["command"] for system in made]
     for folder in evidence.folders:
         if (folder / COMMANDS).is_file():
-            lines += (folder / COMMANDS).read_text(encoding="utf-8").splitlines()
+            lines += _of_the_report((folder / COMMANDS).read_text(encoding="utf-8").splitlines())
     return list(dict.fromkeys(evidence.without_place(line) for line in lines))
+
+
+def _of_the_report(lines: list[str]) -> list[str]:
+    """Without trainings, which stand above, exports, and the parts of an ablation that was made as a whole too."""
+    lines = [line for line in lines if not line.startswith(("python -m tfcifar.train ", "python -m export."))]
+    ablation = "python -m tfcifar.ablation "
+    whole = any(line.startswith(ablation) and " --rows " not in line for line in lines)
+    return [line for line in lines if not (whole and line.startswith(ablation) and " --rows " in line)]
 
 
 def add_sources(document: Document, evidence: Evidence) -> None:
