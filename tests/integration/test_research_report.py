@@ -202,7 +202,9 @@ def test_on_record_are_the_pages_the_numbers_behind_them_and_the_calibrated_ense
     assert written == expected | {f"{place}/environment.json"}
     assert str(ensemble.parent) not in (results / place / "environment.json").read_text()  # where it lay
 
-    on_record = {each["metric"]: each["value"] for each in json.loads((results / "summary.json").read_text())}
+    entries = json.loads((results / "summary.json").read_text())
+    assert {each["name"] for each in entries} == {"level_4"}
+    on_record = {each["metric"]: each["value"] for each in entries}
     calibration = json.loads((ensemble / "calibration.json").read_text())
     kept = next(row for row in calibration["rows"] if row["kept"] and row["split"] == "test")
     member = json.loads((folders[0] / "metrics.json").read_text())  # "sharp", the best on validation images

@@ -37,8 +37,9 @@ def readme_table(summary: list[dict]) -> str:
         with_tta = f"{_percent(tta)} ({tta['views']})" if tta else ""
         training = duration(each["seconds"]) + (f", {pflop['value']:.2g} PFLOP" if pflop else "")
         training += f", on {each['trained_on']}" if "trained_on" in each else ""
+        n = f"n={each['n']}" + (f", {each['views']}" if "views" in each else "")
         lines.append(
-            f"| [{name}]({each['details']}) | **{_percent(each)}** (n={each['n']}) | {with_tta} "
+            f"| [{name}]({each['details']}) | **{_percent(each)}** ({n}) | {with_tta} "
             f"| {PUBLISHED.get(name, '')} | {training} | `{each['command']}` |"
         )
     used = {each.get("views") for each in summary}

@@ -11,7 +11,6 @@ from tfcifar.reporting.results import RESULTS, put_on_record
 from tfcifar.run_dir import read_json, write_text
 
 NUMBERS = (".csv", ".json", ".jsonl")  # not predictions.npz, which are large
-NAME = "ensemble"
 
 
 def check_recordable(evidence: Evidence) -> None:
@@ -35,7 +34,7 @@ def record_report(document: Document, evidence: Evidence, output: Path, name: st
         folder = next(each for each in evidence.folders if source.is_relative_to(each))
         text = evidence.without_place(source.read_text(encoding="utf-8"))
         write_text(target / "evidence" / evidence.place(folder) / source.relative_to(folder), text)
-    put_on_record(_entries(evidence, f"results/{name}/"), results=results)
+    put_on_record(_entries(evidence, name), results=results)
 
 
 def _sources(document: Document) -> list[Path]:
@@ -44,7 +43,7 @@ def _sources(document: Document) -> list[Path]:
     return [path for path in paths if path.suffix in NUMBERS and path.is_file()]
 
 
-def _entries(evidence: Evidence, details: str) -> list[dict]:
+def _entries(evidence: Evidence, name: str) -> list[dict]:
     ensemble = evidence.best(evidence.ensembles)
     kept = read_json(ensemble.run_dir.calibration)["kept"]
     calibrated = calibration_rows(ensemble, "test")[kept]
@@ -62,9 +61,11 @@ def _entries(evidence: Evidence, details: str) -> list[dict]:
         "seconds": round(ensemble.metrics["train_seconds"], 1),
         "hardware": ensemble.environment["hardware"],
         "commit": ensemble.environment["commit"],
-        "details": details,
+        "details": f"results/{name}/",
     }
+    views = read_json(ensemble.run_dir.ensemble)["views"]
+    common |= {"views": views} if views != "none" else {}
     return [
-        {"name": NAME, "metric": metric, "value": round(value, 6), "std": None, "unit": unit, **common}
+        {"name": name, "metric": metric, "value": round(value, 6), "std": None, "unit": unit, **common}
         for metric, (value, unit) in figures.items()
     ]
