@@ -151,6 +151,15 @@ def test_the_readme_shows_plain_and_averaged_accuracy_apart():
     assert "`multi_crop`: mean logits of ten views" in readme_table(summary)
 
 
+def test_an_ensemble_in_the_readme_has_its_views_and_no_long_list_of_runs():
+    entry = {"name": "level_4", "metric": "test_accuracy", "value": 0.97, "std": None, "n": 1, "unit": "fraction"}
+    command = "python -m tfcifar.ensemble runs/a runs/b runs/c --views flip --output runs/ensemble"
+    more = {"seconds": 60, "hardware": "2 cores", "commit": "a", "details": "results/level_4/", "command": command}
+    row = readme_table([entry | more | {"views": "flip"}]).splitlines()[2]
+    assert "**97.00%** (n=1, flip)" in row
+    assert "`python -m tfcifar.ensemble RUN_DIR... --views flip --output runs/ensemble`" in row
+
+
 def test_scores_of_explanations_go_on_record_with_their_table(tmp_path):
     row = {"run": "a", "images": 200, "deletion": 0.2, "insertion": 0.7, "sanity": 0.1}
     rows = [row | {"method": "grad_cam"}, row | {"method": "random", "sanity": ""}]

@@ -40,7 +40,7 @@ def readme_table(summary: list[dict]) -> str:
         n = f"n={each['n']}" + (f", {each['views']}" if "views" in each else "")
         lines.append(
             f"| [{name}]({each['details']}) | **{_percent(each)}** ({n}) | {with_tta} "
-            f"| {PUBLISHED.get(name, '')} | {training} | `{each['command']}` |"
+            f"| {PUBLISHED.get(name, '')} | {training} | `{_short(each['command'])}` |"
         )
     used = {each.get("views") for each in summary}
     notes = {views: f"`{views}`: {words}" for views, words in TTA_IN_WORDS.items()}
@@ -50,6 +50,11 @@ def readme_table(summary: list[dict]) -> str:
     return "\n".join(
         [*lines, "", f"On {hardware}. TTA: test-time augmentation as in arXiv:2404.00498. {published}.{others}"]
     )
+
+
+def _short(command: str) -> str:
+    """Without the names of more than two runs; those are in the folder that the row links to."""
+    return re.sub(r"( runs/\S+){3,}", " RUN_DIR...", command)
 
 
 def _percent(entry: dict) -> str:
