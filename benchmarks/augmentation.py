@@ -3,10 +3,11 @@
 python -m benchmarks.augmentation --output docs/augmentation.md
 """
 
-import argparse
 import statistics
 import time
 from pathlib import Path
+
+from tfcifar.cli import make_parser, run
 
 HEADER = """# Speed of augmentation
 
@@ -20,7 +21,7 @@ HEADER = """# Speed of augmentation
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("benchmarks.augmentation", __doc__)
     parser.add_argument("--batch-size", type=int, default=512, help="images per batch (default: %(default)s)")
     parser.add_argument("--size", type=int, default=32, help="height and width in pixels (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=30, help="timed batches of each (default: %(default)s)")
@@ -110,9 +111,9 @@ def _median_seconds(runs, repeats):
 
     seconds = {key: [] for key in runs}
     for step in range(repeats + 2):  # the first two trace and warm up
-        for key, run in runs.items():
+        for key, once in runs.items():
             start = time.perf_counter()
-            tf.nest.flatten(run(tf.constant(step)))[0].numpy()  # waits for the device
+            tf.nest.flatten(once(tf.constant(step)))[0].numpy()  # waits for the device
             seconds[key].append(time.perf_counter() - start)
     return {key: statistics.median(values[2:]) for key, values in seconds.items()}
 
@@ -152,4 +153,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -5,7 +5,6 @@ Needs `pip install torch` (for this comparison only). Pin it to the cores that t
 taskset -c 2,3 python -m benchmarks.data_pipeline --output docs/data_pipeline.md
 """
 
-import argparse
 import importlib.util
 import os
 import statistics
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from pipelines.augment_config import Augment
 from pipelines.errors import InputError
-from tfcifar.cli import run
+from tfcifar.cli import make_parser, run
 
 NUM_CLASSES = 10
 NETWORK = "fast_cnn"
@@ -57,11 +56,7 @@ FOOTER = """
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.data_pipeline",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("benchmarks.data_pipeline", __doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds over all chains (default: %(default)s)")
     parser.add_argument("--images", type=int, default=50_000, help="images of an epoch (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=500, help="images per batch (default: %(default)s)")

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from tfcifar.cli import make_parser, run
+
 HEADER = """### Measured: weak scaling with logical devices
 
     {command}
@@ -25,7 +27,7 @@ COLUMNS = ["| devices | images a step | ms a step | images/s | overhead |", "|--
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("benchmarks.scaling", __doc__)
     parser.add_argument("--devices", type=int, nargs="+", default=[1, 2, 4], help="default: 1 2 4")
     parser.add_argument("--model", default="residual_cnn", help="default: %(default)s")
     parser.add_argument("--batch", type=int, default=64, help="images of each device (default: %(default)s)")
@@ -170,4 +172,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

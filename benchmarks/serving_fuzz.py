@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.openapi_fuzz import Found, find_schemathesis, fuzz_description
 from pipelines.errors import InputError
-from tfcifar.cli import run
+from tfcifar.cli import make_parser, run
 
 CALLERS = 4  # requests at a time
 BATCH = 32  # requests between looks whether the server is alive
@@ -41,11 +41,7 @@ class Report:
 
 
 def parse(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.serving_fuzz",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("benchmarks.serving_fuzz", __doc__)
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a .tflite, .onnx or .keras file")
     parser.add_argument("--requests", type=int, default=10_000, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="which requests (default: %(default)s)")

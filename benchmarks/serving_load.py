@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.http_load import Load, offer, post, saturate
 from pipelines.errors import InputError
-from tfcifar.cli import run
+from tfcifar.cli import make_parser, run
 
 SINGLE_CALLERS = 16  # connections with requests of one image
 OVERLOAD = 2.0  # times the rate at which the server is saturated
@@ -53,11 +53,7 @@ class Row:
 
 
 def parse(argv=None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.serving_load",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("benchmarks.serving_load", __doc__)
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="a .tflite, .onnx or .keras file")
     parser.add_argument("--seconds", type=float, default=20, help="of each kind of load (default: %(default)s)")
     parser.add_argument("--images", type=int, default=32, help="of a large request, and of a batch (default: 32)")

@@ -13,6 +13,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from tfcifar.cli import make_parser, run
+
 HEADER = """## Where a step of the fast network goes
 
     {command}
@@ -66,11 +68,7 @@ WARM_UP = 3  # steps: a graph that makes variables is traced once more in its se
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.step_profile",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("benchmarks.step_profile", __doc__)
     parser.add_argument("--batch-size", type=int, default=1000, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=8, help="default: %(default)s")
     parser.add_argument("--output", type=Path, help="Markdown file whose section to write; the tables are printed")
@@ -273,4 +271,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

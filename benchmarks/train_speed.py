@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from tfcifar.cli import make_parser, run
+
 HEADER = """## The fast network against PyTorch
 
     {command}
@@ -31,11 +33,7 @@ LEARNING_RATE = 1e-3
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.train_speed",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser("benchmarks.train_speed", __doc__)
     parser.add_argument("--batch-size", type=int, nargs="+", default=[1000, 500], help="default: 1000 500")
     parser.add_argument("--rounds", type=int, default=10, help="turns of each side (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=4, help="steps in a turn (default: %(default)s)")
@@ -199,6 +197,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from tfcifar.cli import run
-
     run(main)

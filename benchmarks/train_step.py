@@ -3,10 +3,11 @@
 python -m benchmarks.train_step --output docs/performance.md
 """
 
-import argparse
 import statistics
 import time
 from pathlib import Path
+
+from tfcifar.cli import make_parser, run
 
 HEADER = """## Number format and BatchNorm
 
@@ -31,7 +32,7 @@ CASES = {"small_cnn": 128, "residual_cnn": 128, "mobilenet_v2": 64}
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("benchmarks.train_step", __doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds over all variants (default: %(default)s)")
     parser.add_argument(
         "--steps", type=int, default=4, help="timed steps of a variant in a round (default: %(default)s)"
@@ -119,4 +120,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -3,10 +3,11 @@
 python -m benchmarks.training_costs --output docs/scaling.md --price cpu=0.10 --price gpu=3.00
 """
 
-import argparse
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from tfcifar.cli import make_parser, run
 
 HEADER = """### Computed: time and money
 
@@ -59,7 +60,7 @@ class Speed:
 
 
 def parse(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser("benchmarks.training_costs", __doc__)
     parser.add_argument("--price", action="append", required=True, metavar="cpu|gpu=DOLLARS",
                         help="assumed, of an hour of the machine that the speed was recorded on")  # fmt: skip
     parser.add_argument("--devices", type=int, default=1, metavar="N",
@@ -172,4 +173,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

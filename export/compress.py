@@ -14,13 +14,15 @@ EPILOG = """examples:
   python -m export.prune runs/level_5-cpu-seed0 --method channels --sparsity 0.4 --epochs 20 --output runs/narrow
   python -m export.compress runs/narrow
 
-Files and their cards go to RUN_DIR/export/. INT8 takes its ranges from training images. Each file is judged on the
-validation and the test split; that the test split was opened is recorded in the run."""
+Files and their cards go to RUN_DIR/export/. INT8 takes its ranges from training images; the .tflite file of a run of
+export.quantize, whose ranges were learned, is taken as it is. Each file is judged on the validation and the test split;
+that the test split was opened is recorded in the run."""
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser("export.compress", __doc__, EPILOG)
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="made by tfcifar.train or export.prune")
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR",
+                        help="made by tfcifar.train, export.prune or export.quantize")  # fmt: skip
     parser.add_argument("--name", metavar="NAME", help="of the files; default: that of the run directory")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS), metavar="FORMAT",
                         help=f"default: all of {', '.join(FORMATS)}")  # fmt: skip

@@ -23,7 +23,7 @@ def model_card(name: str, recipe: Recipe, environment: dict, metrics: dict, card
         f"```sh\npython -m tfcifar.predict --zoo {name} photo.png\n"
         f"python -m tfcifar.serve zoo/{name}/{card['file']}\n```",
         f"`{card['file']}` takes uint8 RGB images, NHWC, and needs nothing but numpy, Pillow and ai-edge-litert "
-        "([how](../../docs/predict.md)); `model.keras` is the float model, in a run directory: every command takes it.",
+        "([how](../../docs/predict.md)); `model.keras` is the float model, and the folder a run directory.",
         "## Measured",
         _table(metrics, card),
         _changes(card),

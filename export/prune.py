@@ -25,7 +25,7 @@ Data, augmentation, batches and optimizer are those of the run's recipe (Adam fo
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser("export.prune", __doc__, EPILOG)
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="made by tfcifar.train")
-    parser.add_argument("--method", choices=METHODS, required=True)
+    parser.add_argument("--method", choices=METHODS, required=True, help="what goes: see below")
     parser.add_argument("--sparsity", type=float, default=0.5, metavar="SHARE",
                         help="of the weights or channels that goes (default 0.5)")  # fmt: skip
     parser.add_argument("--epochs", type=int, required=True, metavar="N", help="of fine-tuning")

@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from command_help import entry_point  # of docs/extensions
+from command_help import entry_point, help_of  # of docs/extensions
 from markdown_it import MarkdownIt
 from mdit_py_plugins.anchors import anchors_plugin
 from nbclient import NotebookClient
@@ -95,11 +95,12 @@ def test_the_site_has_help_docstrings_fields_and_figures_of_what_there_is_now(si
     assert (site / address).resolve() == PROJECT / "README.md"
 
 
-def test_every_command_and_every_package_has_its_place_in_the_reference():
+def test_every_command_has_its_place_in_the_reference_and_its_own_name_and_so_has_every_package():
     named = set(re.findall(r"\{command-help\} ([\w.]+)", (DOCS / "reference" / "commands.md").read_text()))
     files = [path for package in (*PACKAGES, "benchmarks") for path in (PROJECT / package).rglob("*.py")]
     commands = {dotted(path) for path in files if '__name__ == "__main__"' in path.read_text()}
     assert named == commands - STARTED_BY_OTHERS
+    assert [module for module in named if not help_of(module).startswith(f"usage: python -m {module} ")] == []
     pages = "".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
     packages = {dotted(path) for path in files if path.name == "__init__.py" and path.parent.name != "benchmarks"}
     assert set(re.findall(r"\{package-modules\} ([\w.]+)", pages)) == packages

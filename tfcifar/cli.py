@@ -21,7 +21,7 @@ GREETING = re.compile(
 )
 
 
-def make_parser(module: str, description: str, examples: str) -> argparse.ArgumentParser:
+def make_parser(module: str, description: str, examples: str = "") -> argparse.ArgumentParser:
     """The argument parser of the entry point `python -m MODULE`, with its examples behind the options."""
     return argparse.ArgumentParser(
         prog=f"python -m {module}",

@@ -27,7 +27,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help="what a trial trains (default: %(default)s)")  # fmt: skip
     parser.add_argument("--full", default="policy_full", metavar="NAME|FILE",
                         help="what --compare trains (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--preset", choices=recipes.PRESETS, help="as in tfcifar.train, of both")
+    parser.add_argument("--preset", choices=recipes.PRESETS, help="as in tfcifar.train, of both; default: cpu")
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", help="as in tfcifar.train, of both"
     )

@@ -30,7 +30,7 @@ the search goes on. The same command again goes on where it stopped. The test sp
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser("tuner.search", __doc__, EPILOG)
     parser.add_argument("--recipe", required=True, metavar="NAME|FILE", help=f"{', '.join(recipes.names())}, or a file")
-    parser.add_argument("--preset", choices=recipes.PRESETS, help="as in tfcifar.train")
+    parser.add_argument("--preset", choices=recipes.PRESETS, help="as in tfcifar.train; default: cpu")
     parser.add_argument("--model", metavar="NAME", help="another model than the recipe's")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as in tfcifar.train")
     parser.add_argument("--oracle", choices=ORACLES, default="bayesian", help="default: %(default)s")

@@ -10,7 +10,7 @@ from tfcifar.run_dir import RunDir
 
 EPILOG = """examples:
   python -m tfcifar.explain runs/level_2-cpu-seed0
-  python -m tfcifar.explain runs/level_2-cpu-seed0 --methods grad_cam --layer mobilenetv2_1.00_96/block_13_expand
+  python -m tfcifar.explain runs/level_2-cpu-seed0 --methods grad_cam --layer mobilenetv2_1.00_224/block_13_expand
   python -m tfcifar.explain runs/level_2-cpu-seed0 runs/residual_cnn-cpu-seed0 --record     # scores for results/
 
 Scores are kept in RUN_DIR/explain/ as each method ends: an interrupted command goes on from there."""

@@ -6,7 +6,7 @@ Test accuracy with TTA (flip_translate) 0.9604 (95% interval 0.9564 to 0.9640, n
 2 cores (AMD EPYC, Zen 5) with another training beside it, 2026-11.
 
 CutMix on half of the images is what it took: with Cutout (12 pixels, label smoothing 0.2) in its place the network came
-to know its training images by heart, and more epochs brought next to nothing. Then, n=1 each, with TTA and plain:
+to know its training images by heart, and more epochs brought next to nothing. So with Cutout, n=1, with TTA and plain:
 
     32 epochs, ten small, 3.7 PFLOP    0.9593 (95% interval 0.9552 to 0.9630), 0.9537; training accuracy 98.5%
     42 epochs, 14 small, 4.8 PFLOP     0.9595 (95% interval 0.9555 to 0.9632), 0.9539; training accuracy 99.1%

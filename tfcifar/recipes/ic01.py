@@ -1,4 +1,4 @@
-"""A student at the cost of MLPerf Tiny's network for images (IC01): at most 98,496 bytes in INT8 and 12.5M MACs.
+"""A student at the cost of MLPerf Tiny's image classification (IC01): at most 98,496 bytes in INT8 and 12.5M MACs.
 
     python -m tfcifar.train --recipe ic01
     python -m export.compress runs/ic01-cpu-seed0

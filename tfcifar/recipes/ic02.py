@@ -1,4 +1,4 @@
-"""A student at the cost of the larger network of MLPerf Tiny (IC02): at most 512,024 bytes in INT8 and 76.5M MACs.
+"""A student at the cost of MLPerf Tiny's larger one (IC02): at most 512,024 bytes in INT8 and 76.5M MACs.
 
     python -m tfcifar.train --recipe ic02
     python -m export.compress runs/ic02-cpu-seed0

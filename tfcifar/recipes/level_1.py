@@ -49,7 +49,7 @@ def demo(recipe: Recipe) -> Recipe:
 
 
 def ablation() -> dict[str, Recipe]:
-    """Without and with augmentation, at 96 pixels and for four epochs: a quarter of an hour a run."""
+    """Without and with augmentation, at 96 pixels and for four epochs: some twenty minutes a run."""
     nothing = get_recipe().replace(
         name="ablation",
         model=Model("mobilenet_v2", weights="imagenet", image_size=96),
