@@ -216,7 +216,7 @@ def test_a_missing_recipe_file_is_named(tmp_path):
 
 
 def test_a_demo_of_what_has_not_been_made_small_is_refused():
-    with pytest.raises(InputError, match=r"--preset: fast_96 has cpu and gpu; demo have level_1, level_2"):
+    with pytest.raises(InputError, match=r"--preset: fast_96 has cpu and gpu; those with a demo are level_1, level_2"):
         recipes.load("fast_96", "demo")
 
 

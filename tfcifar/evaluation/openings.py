@@ -36,7 +36,7 @@ def open_test_on_record(run_dir: RunDir, source: Source, digest: str, views: str
     Args:
         digest: of the model that is to be judged, see `model_digest`.
         views: of test-time augmentation, of TTA_VIEWS.
-        purpose: what for, "evaluation", "robustness", "uncertainty" or "near-duplicates".
+        purpose: what for, "evaluation", "robustness", "uncertainty", "near-duplicates" or "export".
     """
     test, checksum = open_test_split(source)
     opening = {

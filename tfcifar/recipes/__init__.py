@@ -62,7 +62,7 @@ def load(name: str, preset: str | None = None) -> Recipe:
         recipe = getattr(module, preset)(recipe)
     elif preset == "demo":  # what is not made small takes hours
         small = [each for each in names() if hasattr(_module(each), "demo")]
-        raise InputError(f"--preset: {name} has cpu and gpu; demo have {', '.join(small)}.")
+        raise InputError(f"--preset: {name} has cpu and gpu; those with a demo are {', '.join(small)}.")
     return recipe.replace(name=f"{name}-{preset}")
 
 
