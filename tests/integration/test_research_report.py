@@ -118,6 +118,21 @@ def test_a_report_on_one_run_has_the_sections_that_it_has_files_for(folders, tmp
     assert "Corrupted images" not in page
 
 
+def test_findings_on_the_data_are_in_the_report_with_accuracies_without_duplicates(folders, tmp_path):
+    findings = tmp_path / "findings"
+    findings.mkdir()
+    write_json(findings / "duplicates.json", {"test_images": 240, "test_images_with_duplicate": 12})
+    write_json(findings / "labels.json", {"folds": 4, "recipe": "fast", "issues": 7, "images": 1000})
+    row = {"run": "sharp", "whole_accuracy": 0.9}
+    write_csv(findings / "judged.csv", [row | {"views": "none", "without_accuracy": 0.85},
+                                        row | {"views": "flip", "without_accuracy": 0.5}])  # fmt: skip
+    run("tfcifar.report", "--level", 4, folders[0], findings, "--output", tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "12 (5.00%) have a near-duplicate" in page
+    assert "<code>sharp</code> 85.00% (90.00%) (" in page
+    assert "finds 7 of 1,000 training labels likely wrong" in page
+
+
 def refusal(*folders) -> str:
     with pytest.raises(InputError) as error:
         load_evidence(list(folders))

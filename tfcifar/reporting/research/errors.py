@@ -4,7 +4,7 @@ import numpy as np
 
 from tfcifar.evaluation.class_analysis import compare_classes, most_confused_pairs
 from tfcifar.reporting.research.document import Document, Figure, Heading, Paragraph, Table
-from tfcifar.reporting.research.evidence import Evidence, points
+from tfcifar.reporting.research.evidence import Evidence, points, read_csv
 from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.reporting.tables import in_words, percent
 from tfcifar.run_dir import read_json
@@ -85,6 +85,16 @@ def _data(evidence: Evidence) -> str:
                 f"Of the {found['test_images']:,} test images {found['test_images_with_duplicate']:,} "
                 f"({percent(share)}) have a near-duplicate among the training images @cite:barz2020, found by the "
                 f"distance of features and by aligning the pictures (`{evidence.place(folder)}/duplicates.json`)."
+            )
+        if (folder / "judged.csv").is_file():
+            rows = [row for row in read_csv(folder / "judged.csv") if row["views"] == "none"]
+            accuracies = (
+                f"`{row['run']}` {percent(float(row['without_accuracy']))} ({percent(float(row['whole_accuracy']))})"
+                for row in rows
+            )
+            sentences.append(
+                f"Without these images, and in brackets with them, accuracies are: {', '.join(accuracies)} "
+                f"(`{evidence.place(folder)}/judged.csv`)."
             )
         if (folder / "labels.json").is_file():
             found = read_json(folder / "labels.json")
