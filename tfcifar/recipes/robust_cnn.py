@@ -5,7 +5,8 @@
     python -m tfcifar.robustness runs/ablation/robust_cnn/standard-seed0 runs/ablation/robust_cnn/plus_augmix-seed0 \\
         --split validation                                             # the same two on corrupted ones
 
-Figures are not on record yet.
+Mean test accuracy under 15 common corruptions at five severities 0.7861, without AugMix 0.6468; on clean images 0.9320
+and 0.9349 (n=1 each). 39 min on one core (AMD EPYC, Zen 5) with other trainings beside it, 2026-11; in results/level_4.
 
 Unlike fast_94 it keeps the validation images out of its training, so that it can be judged on them; the epochs are
 more because AugMix shows the network less of each image as it is. AugMix is that of the paper for CIFAR-10 (three
