@@ -207,7 +207,7 @@ def test_json_without_a_needed_field_is_refused():
         from_json(json.dumps(values))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"smoke"', '{"model": "small_cnn"}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '"smoke"', '{"model": "small_cnn"}', "[" * 200_000])
 def test_text_that_is_no_recipe_is_refused(text):
     with pytest.raises(InputError, match="recipe"):
         from_json(text)
