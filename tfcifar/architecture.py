@@ -20,8 +20,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path("runs/architectures"), metavar="FOLDER",
                         help="default: %(default)s")  # fmt: skip
     args = parser.parse_args(argv)
-    if args.image_size < 16 or args.classes < 2:
-        parser.error("--image-size: expected 16 or more; --classes: expected 2 or more")
+    if args.image_size < 16:
+        parser.error(f"--image-size: expected 16 or more, received {args.image_size}")
+    if args.classes < 2:
+        parser.error(f"--classes: expected 2 or more, received {args.classes}")
     return args
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,6 +96,8 @@ class Transfer:
 
     def __post_init__(self):
         check(self.head_epochs >= 0, "transfer.head_epochs", "at least 0", self.head_epochs)
+        rate = self.head_learning_rate
+        check(0 < rate < math.inf, "transfer.head_learning_rate", "a finite number above 0", rate)
         rate = self.first_layer_rate
         check(0 < rate <= 1, "transfer.first_layer_rate", "a number above 0, at most 1", rate)
         check(self.unfreeze_epochs >= 1, "transfer.unfreeze_epochs", "at least 1", self.unfreeze_epochs)

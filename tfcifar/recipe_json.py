@@ -15,7 +15,7 @@ def from_json(text: str) -> Recipe:
     """Read what `Recipe.to_json` wrote. Raises InputError on unknown or missing fields."""
     try:
         return _build(Recipe, json.loads(text), "recipe")
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:  # the latter of what is nested without end
         raise InputError(f"recipe: expected JSON, received text that is none: {error}.") from None
 
 

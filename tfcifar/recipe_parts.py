@@ -96,6 +96,12 @@ class Schedule:
         check(0 < self.plateau_factor < 1, "schedule.plateau_factor", "a number between 0 and 1", self.plateau_factor)
         check(self.warmup_epochs >= 0, "schedule.warmup_epochs", "a number of at least 0", self.warmup_epochs)
         check(
+            all(0 < rate < math.inf for rate in self.stage_learning_rates),
+            "schedule.stage_learning_rates",
+            "finite numbers above 0",
+            self.stage_learning_rates,
+        )
+        check(
             len(self.stage_learning_rates) == len(self.stage_epochs),
             "schedule.stage_epochs",
             f"as many values as stage_learning_rates ({len(self.stage_learning_rates)})",

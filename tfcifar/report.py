@@ -19,7 +19,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--level", type=int, choices=(4,),
                         help="4: a research report with all that was measured: HTML and PDF")  # fmt: skip
     parser.add_argument("--output", type=Path, default=Path("runs/report"), metavar="FOLDER",
-                        help="for report.html, report.md and figures (default runs/report)")  # fmt: skip
+                        help="for report.html, report.md and figures (default %(default)s)")  # fmt: skip
     parser.add_argument("--record", metavar="NAME",
                         help="put these runs (one recipe, several seeds) on record in results/; with --level 4 the "
                              "report and its ensemble")  # fmt: skip

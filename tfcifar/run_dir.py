@@ -108,7 +108,7 @@ def read_json(path: Path) -> Any:
     """Raises DamagedFileError where the file is no JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter of what is nested without end
         raise DamagedFileError(f"{path}: incomplete or altered (not to be read as JSON: {error}).") from None
 
 

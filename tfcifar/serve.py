@@ -51,8 +51,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             parser.error(f"--{name.replace('_', '-')}: expected at least 1, received {getattr(args, name)}")
     if not 0 <= args.port <= 65535:
         parser.error(f"--port: expected 0 to 65535, received {args.port}")
-    if not args.max_delay >= 0 or not args.timeout > 0 or not args.poll > 0:
-        parser.error("--max-delay, --timeout, --poll: expected times, of more than 0 but for the first")
+    if not args.max_delay >= 0:  # nor is it NaN
+        parser.error(f"--max-delay: expected 0 or more, received {args.max_delay}")
+    for name in ("timeout", "poll"):
+        if not getattr(args, name) > 0:
+            parser.error(f"--{name}: expected above 0, received {getattr(args, name)}")
     return args
 
 

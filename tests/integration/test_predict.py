@@ -154,9 +154,10 @@ def test_overlays_are_pngs_beside_each_other_whatever_folder_the_images_are_in(r
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         Image.fromarray(image).save(tmp_path / name / "corner.png")
+    Image.fromarray(image).save(tmp_path / "two" / "corner-2.png")  # what the second corner.png would be called
     rows, _ = predict(run_dir, tmp_path / "one", tmp_path / "two", "--explain", tmp_path / "overlays")
     assert [row["explanation"] for row in rows] == [
-        str(tmp_path / "overlays" / name) for name in ("corner.png", "corner-2.png")
+        str(tmp_path / "overlays" / name) for name in ("corner.png", "corner-2.png", "corner-3.png")
     ]
     with Image.open(rows[0]["explanation"]) as overlay:
         pixels = np.asarray(overlay).astype(int)

@@ -94,6 +94,16 @@ def test_scores_of_explanations_are_kept_method_by_method(finished, monkeypatch)
     ]
 
 
+def test_maps_without_evidence_anywhere_have_no_sanity_score(finished, monkeypatch):
+    """Constant maps, as of images whose class nothing speaks for, correlate with nothing."""
+    run_dir, _ = finished
+    constant = explain_run.rank_correlation
+    monkeypatch.setattr(explain_run, "rank_correlation", lambda maps, others: constant(0 * maps, 0 * others))
+    run("tfcifar.explain.__main__", run_dir, "--shown", 1, "--methods", "grad_cam", "--scored", 3)
+    row, _ = csv.DictReader((run_dir / "explain" / "scores.csv").open())
+    assert (row["method"], row["sanity"]) == ("grad_cam", "")
+
+
 def test_explain_names_an_unknown_layer_with_the_nearest(finished):
     run_dir, _ = finished
     stderr = run("tfcifar.explain.__main__", run_dir, "--layer", "stage2_conv9", expect=2).stderr

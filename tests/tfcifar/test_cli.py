@@ -36,7 +36,10 @@ def imported_by(code: str) -> set[str]:
         "serve",
         "fewshot.benchmark",
     ]
-    + [f"{package}.__main__" for package in ("explain", "uncertainty", "data_quality", "ensemble", "fewshot")],
+    + [
+        f"{package}.__main__"
+        for package in ("data_quality", "ensemble", "explain", "fewshot", "ladder", "robustness", "uncertainty")
+    ],
 )
 def test_help_imports_nothing_heavy(module):
     imported = imported_by(f"from tfcifar.{module} import main; main(['--help'])")

@@ -113,6 +113,7 @@ def test_images_of_a_folder_are_brought_to_the_size_of_the_model(tmp_path):
     Image.new("RGB", (40, 20), "red").save(tmp_path / "wide.png")
     Image.new("L", (8, 8), 200).save(tmp_path / "below" / "grey.jpg")
     (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "._wide.png").write_text("what macOS leaves beside a file")
     folders = parse_folders([f"mine={tmp_path}"])
     images = folder_images(folders["mine"], 16, 16)
     assert images.shape == (2, 16, 16, 3)

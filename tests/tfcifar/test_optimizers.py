@@ -77,8 +77,6 @@ def test_decay_spares_biases_and_normalization(name):
 
 
 def test_the_weights_of_a_model_that_decay_are_its_kernels():
-    from tfcifar.models import build_model
-
     model = build_model(Model("small_cnn", widths=(4,)), (8, 8, 3), 3, (0.5,) * 3, (0.25,) * 3)
     sgd = optimizer(name="sgd", learning_rate=0.5, weight_decay=0.5)
     before = [weight.numpy() for weight in model.trainable_variables]

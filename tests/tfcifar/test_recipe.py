@@ -145,6 +145,9 @@ def test_unfreezing_steps_leave_an_epoch_for_the_last():
         (Data, {"validation_fraction": 0.0}),
         (Data, {"validation_fraction": 1.0}),
         (Model, {"name": "small_cnn", "dropout": 1.0}),
+        (Transfer, {"head_learning_rate": 0.0}),
+        (Transfer, {"head_learning_rate": float("nan")}),
+        (Schedule, {"name": "stages", "stage_epochs": (1, 1), "stage_learning_rates": (0.1, -0.1)}),
     ],
 )
 def test_numbers_out_of_range_are_refused_by_their_full_name(kind, values):
@@ -204,7 +207,7 @@ def test_json_without_a_needed_field_is_refused():
         from_json(json.dumps(values))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"smoke"', '{"model": "small_cnn"}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '"smoke"', '{"model": "small_cnn"}', "[" * 200_000])
 def test_text_that_is_no_recipe_is_refused(text):
     with pytest.raises(InputError, match="recipe"):
         from_json(text)

@@ -8,6 +8,7 @@ from scipy import special
 
 from pipelines.corruptions_names import STANDARD
 from tfcifar.evaluation.statistics import compare_means, paired_bootstrap
+from tfcifar.models import feature_maps
 from tfcifar.reporting.robustness_figures import plot_accuracy_table, plot_attacks, plot_by_severity
 from tfcifar.robustness.attacks import attack_rows, fgsm, loss_gradients, pgd
 from tfcifar.robustness.predictions import Predictions
@@ -43,7 +44,7 @@ def losses(model, images) -> np.ndarray:
     return -logits[np.arange(len(LABELS)), LABELS]
 
 
-def test_gradients_and_fgsm_on_a_linear_model_are_the_closed_form(linear):
+def test_gradients_and_fgsm_on_a_linear_model_are_the_closed_form(linear, monkeypatch):
     """The gradient of the cross-entropy is W (p - y), whatever the size of the batches."""
     kernel = linear.layers[-1].kernel.numpy().astype(np.float64) / 255
     probabilities = special.softmax(linear.predict(IMAGES.astype(np.float32), verbose=0).astype(np.float64), axis=1)
@@ -51,6 +52,16 @@ def test_gradients_and_fgsm_on_a_linear_model_are_the_closed_form(linear):
     found_losses, found = loss_gradients(linear)(IMAGES, LABELS)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-8)
     np.testing.assert_allclose(found_losses, losses(linear, IMAGES.astype(np.float32)), rtol=1e-5)
+    monkeypatch.setattr(feature_maps, "MOST_BYTES", 2 * 4 * IMAGES[0].size)  # the only map of two images
+    call, traced = linear.call, []
+
+    def note(pixels, *args, **kwargs):
+        traced.append(pixels.shape[0])
+        return call(pixels, *args, **kwargs)
+
+    monkeypatch.setattr(linear, "call", note)
+    np.testing.assert_allclose(loss_gradients(linear)(IMAGES, LABELS)[1], expected, rtol=1e-4, atol=1e-8)
+    assert traced == [2]
     attacked = fgsm(IMAGES, found, 4)
     np.testing.assert_array_equal(attacked, np.clip(IMAGES + 4 * np.sign(expected), 0, 255))
 

@@ -103,7 +103,8 @@ def test_what_has_to_survive_a_power_cut_is_on_the_disk_before_it_has_its_name(t
     assert steps == ["on the disk", "named"]
 
 
-def test_a_damaged_json_is_named(tmp_path):
-    (tmp_path / "timing.json").write_text('{"epochs": 1')
+@pytest.mark.parametrize("text", ['{"epochs": 1', "[" * 200_000], ids=["cut short", "nested without end"])
+def test_a_damaged_json_is_named(tmp_path, text):
+    (tmp_path / "timing.json").write_text(text)
     with pytest.raises(DamagedFileError, match=r"timing.json: incomplete or altered"):
         read_json(tmp_path / "timing.json")

@@ -7,11 +7,12 @@ import pytest
 
 from pipelines.augment_config import Augment
 from pipelines.errors import InputError
+from tests.tfcifar.test_trainer import interrupt_after
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule, SmallImages
 from tfcifar.run_dir import RunDir
 from tfcifar.runs import _validation
-from tfcifar.training import callbacks, swa
+from tfcifar.training import swa
 from tfcifar.training.batch_norm_statistics import recompute_statistics
 from tfcifar.training.trainer import train
 
@@ -74,15 +75,7 @@ def equal_models(run_dir: RunDir, other: RunDir) -> bool:
 def test_a_run_interrupted_between_the_averaged_epochs_ends_with_the_same_model(
     undisturbed, splits, tmp_path, monkeypatch
 ):
-    save_state = callbacks.save_state
-
-    def save_and_be_interrupted(folder, epoch, *rest):
-        save_state(folder, epoch, *rest)
-        if epoch == 2:
-            monkeypatch.setattr(callbacks, "save_state", save_state)
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(callbacks, "save_state", save_and_be_interrupted)
+    interrupt_after(2, monkeypatch)
     run_dir = RunDir(tmp_path / "resumed")
     with pytest.raises(KeyboardInterrupt):
         train(recipe(), splits, run_dir)

@@ -14,6 +14,7 @@ from pipelines.sources import Examples, Source
 from pipelines.splits import make_splits
 from tfcifar.models import MODELS, Entry, build_model
 from tfcifar.models.normalization import FusedBatchNormalization
+from tfcifar.models.saved import load_model
 from tfcifar.models.transfer import Upscale
 from tfcifar.recipe import Data, Model, MultiTask, Optimizer, Recipe, Schedule, SmallImages, Transfer
 from tfcifar.run_dir import RunDir, read_history
@@ -186,8 +187,6 @@ def test_the_average_follows_the_training_steps(splits):
 
 
 def test_a_model_trained_on_validation_data_too_is_the_last_one_not_the_best(splits, tmp_path):
-    from tfcifar.models.saved import load_model
-
     everything = make_splits(splits.source, train_on_validation=True)
     assert len(everything.train) == len(splits.train) + len(splits.validation)
     run_dir = RunDir(tmp_path / "run")
@@ -274,8 +273,6 @@ def test_images_stay_as_they_are_where_the_model_upscales_them():
 
 def test_validation_is_on_whole_images_while_training_is_on_small_ones(larger_splits, tmp_path):
     """The best model is chosen by what it will do on whole images; after one epoch it is the model that was saved."""
-    from tfcifar.models.saved import load_model
-
     run_dir = RunDir(tmp_path / "run")
     model = Model("fast_cnn", widths=(4, 4, 4))
     train(recipe(model=model, small_images=SmallImages(1, image_size=16)), larger_splits, run_dir)

@@ -28,8 +28,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help="validation images that score the methods (default %(default)s)")  # fmt: skip
     parser.add_argument("--record", action="store_true", help="put the scores on record in results/")
     args = parser.parse_args(argv)
-    if args.shown < 1 or args.scored < 1:
-        parser.error("--shown and --scored: expected 1 or more")
+    for name in ("shown", "scored"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name}: expected 1 or more, received {getattr(args, name)}")
     return args
 
 

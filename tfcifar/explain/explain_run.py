@@ -20,7 +20,9 @@ from tfcifar.training.trainer import check_same_data
 RANDOM = "random"  # a map of noise: what a method must beat
 
 
-def explain_run(run_dir: RunDir, methods: list[str], layer: str | None, shown: int, scored: int, seed: int = 0) -> list:
+def explain_run(
+    run_dir: RunDir, methods: list[str], layer: str | None, shown: int, scored: int, seed: int = 0
+) -> list[dict]:
     """Write explain/right.png, explain/wrong.png and explain/scores.csv into the run directory.
 
     The maps are for the predicted class. The test split stays closed.
@@ -35,7 +37,8 @@ def explain_run(run_dir: RunDir, methods: list[str], layer: str | None, shown: i
 
     Returns:
         Rows of scores.csv: run, method, images, deletion and insertion (mean area under the probability of the
-        predicted class, 0..1) and sanity (mean rank correlation with the map of the same network with random weights).
+        predicted class, 0..1) and sanity (mean rank correlation with the map of the same network with random weights;
+        "" where there is none).
 
     Raises:
         InputError: no such layer, or the data is not what the run was trained on.
@@ -75,7 +78,8 @@ def explain_run(run_dir: RunDir, methods: list[str], layer: str | None, shown: i
         else:
             scored_maps = explain(method, model, images, predicted, layer)
             of_random = explain(method, randomized, images, predicted, layer)
-            sanity = float(np.nanmean(rank_correlation(scored_maps, of_random)))
+            correlations = rank_correlation(scored_maps, of_random)
+            sanity = None if np.isnan(correlations).all() else float(np.nanmean(correlations))
         deletion, insertion = deletion_insertion(model, images, predicted, scored_maps)
         row = {
             "run": run_dir.name,

@@ -35,9 +35,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
+    from tfcifar.environment import current_command
     from tfcifar.ladder.climb import climb
     from tfcifar.ladder.journal import Journal
     from tfcifar.ladder.steps import plan
+    from tfcifar.reporting.ladder_report import record_ladder, write_ladder
+    from tfcifar.reporting.results import command_without_run
 
     folder = args.output or Path("runs") / f"ladder-{args.preset}"
     chosen = {"--dataset": args.dataset, "--data-dir": args.data_dir}
@@ -55,10 +58,6 @@ def main(argv: list[str] | None = None) -> None:
             journal.forget([step for step in steps if step.level >= args.first])
         print(f"ladder: {len(steps)} steps -> {folder}", flush=True)
         climb(steps, journal)
-        from tfcifar.environment import current_command
-        from tfcifar.reporting.ladder_report import record_ladder, write_ladder
-        from tfcifar.reporting.results import command_without_run
-
         print(write_ladder(folder, {f"{step.level} {step.name}": step.command for step in steps}))
         print(f"report: {folder / 'report.html'}, report.md, report.json")
         if args.record:

@@ -23,9 +23,8 @@ class Journal:
 
     def forget(self, steps: list[Step]) -> None:
         """Have these steps done again."""
-        self.seconds = {
-            command: each for command, each in self.seconds.items() if command not in {s.command for s in steps}
-        }
+        for step in steps:
+            self.seconds.pop(step.command, None)
         self._write()
 
     def finish(self, step: Step, seconds: float) -> None:

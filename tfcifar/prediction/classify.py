@@ -90,12 +90,17 @@ def _most_probable(probabilities: np.ndarray, model: Opened, top: int) -> list[d
 def _overlay_paths(names: list[str], folder: Path) -> dict[str, Path]:
     """A PNG in `folder` for each image; images of one name, from several folders, get numbers."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {}
-    seen: Counter[str] = Counter()
+    paths: dict[str, Path] = {}
+    taken: set[str] = set()
+    last: Counter[str] = Counter()
     for name in names:
         stem = Path(name).stem
-        seen[stem] += 1
-        paths[name] = folder / (f"{stem}.png" if seen[stem] == 1 else f"{stem}-{seen[stem]}.png")
+        file = f"{stem}.png"
+        while file in taken:  # an image may itself be called what another one would get
+            last[stem] += 1
+            file = f"{stem}-{last[stem] + 1}.png"
+        taken.add(file)
+        paths[name] = folder / file
     return paths
 
 

@@ -32,10 +32,15 @@ def find_images(arguments: Iterable[str], complain: Callable[[InputError], None]
     return list(dict.fromkeys(names))
 
 
+def images_below(folder: Path) -> list[Path]:
+    """The image files in `folder` and below, sorted; hidden ones, and those in hidden folders, do not count."""
+    return [path for path in sorted(folder.rglob("*")) if _is_image_file(path.relative_to(folder), path)]
+
+
 def _names(argument: str) -> list[str]:
     path = Path(argument)
     if path.is_dir():
-        found = [str(each) for each in sorted(path.rglob("*")) if _is_image_file(each.relative_to(path), each)]
+        found = [str(each) for each in images_below(path)]
         if not found:
             raise InputError(f"{argument}: no images ({', '.join(SUFFIXES)}) in it.")
         return found

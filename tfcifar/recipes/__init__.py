@@ -31,11 +31,9 @@ def load_grid(name: str, rows: list[str] | None = None) -> dict[str, Recipe]:
     """
     if name not in names():
         raise unknown("recipe", name, names())
-    module = importlib.import_module(f"tfcifar.recipes.{name}")
+    module = _module(name)
     if not hasattr(module, "ablation"):
-        with_grid = [
-            each for each in names() if hasattr(importlib.import_module(f"tfcifar.recipes.{each}"), "ablation")
-        ]
+        with_grid = [each for each in names() if hasattr(_module(each), "ablation")]
         raise InputError(f"recipe: expected one with an ablation grid ({', '.join(with_grid)}), received {name}.")
     grid = module.ablation()
     for row in rows or []:

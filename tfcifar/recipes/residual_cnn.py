@@ -1,4 +1,4 @@
-"""The residual network of level 3 with Muon, in twenty epochs from scratch.
+"""The residual network with Muon, in twenty epochs from scratch.
 
     python -m tfcifar.train --recipe residual_cnn
 

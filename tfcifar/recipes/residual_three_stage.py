@@ -1,4 +1,4 @@
-"""The residual network of level 3 with the classic three-stage schedule: 3e-4, 1e-4, 5e-5 over 20 + 10 + 5 epochs.
+"""The residual network with the classic three-stage schedule: 3e-4, 1e-4, 5e-5 over 20 + 10 + 5 epochs.
 
     python -m tfcifar.train --recipe residual_three_stage
 

@@ -28,7 +28,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--split", choices=SPLITS, default="test", help="whose images (default %(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="that many images, drawn at random; default: all")
     parser.add_argument("--attack", action="store_true", help="FGSM and PGD-10 too")
-    parser.add_argument("--attacked", type=int, default=500, metavar="N", help="images for --attack (default 500)")
+    parser.add_argument("--attacked", type=int, default=500, metavar="N",
+                        help="images for --attack (default %(default)s)")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="FOLDER",
                         help="for robustness.md, robustness.html and figures; default: runs/robustness, or of a "
                              "single run RUN_DIR/robustness")  # fmt: skip

@@ -12,16 +12,18 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfcifar.evaluation.metrics import classification_metrics
+from tfcifar.models.feature_maps import images_to_differentiate, images_to_predict
 from tfcifar.robustness import EPSILONS
 
 STEPS = 10
-BATCH = 100  # images a gradient step: its activations are kept, unlike a prediction's
+BATCH = 100  # images a gradient step at most: see `images_to_differentiate`
 Gradients = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def loss_gradients(model: keras.Model) -> Gradients:
     """A function (images float32 [n, h, w, 3] in 0..255, labels int [n]) -> (cross-entropies [n], gradients to the
     images), in batches."""
+    batch_size = min(BATCH, images_to_differentiate(model))
 
     @tf.function(reduce_retracing=True)
     def of_batch(pixels, labels):
@@ -32,7 +34,7 @@ def loss_gradients(model: keras.Model) -> Gradients:
         return losses, tape.gradient(losses, pixels)
 
     def gradients(images, labels):
-        parts = [slice(start, start + BATCH) for start in range(0, len(images), BATCH)]
+        parts = [slice(start, start + batch_size) for start in range(0, len(images), batch_size)]
         pairs = [of_batch(tf.constant(images[part], tf.float32), tf.constant(labels[part])) for part in parts]
         return tuple(np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
 
@@ -107,6 +109,6 @@ def attack_rows(model: keras.Model, images: np.ndarray, labels: np.ndarray, name
 
 
 def _judge(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> dict:
-    logits = model.predict(images, batch_size=BATCH, verbose=0)
+    logits = model.predict(images, batch_size=min(BATCH, images_to_predict(model)), verbose=0)
     metrics = classification_metrics(logits, labels, [str(i) for i in range(logits.shape[1])])
     return {"accuracy": round(metrics["accuracy"], 6), "loss": round(metrics["loss"], 6)}

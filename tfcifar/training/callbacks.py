@@ -49,7 +49,7 @@ class EndOfEpoch(keras.callbacks.Callback):
         state: RunState,
         plain_model: keras.Model,
         validator: TrainableModel,
-        val_ds: tf.data.Dataset,
+        val_ds: tf.data.Dataset | None,
         patience: int | None,
     ):
         super().__init__()

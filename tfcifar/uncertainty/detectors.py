@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
-from scipy.special import logsumexp
 
+from tfcifar.data_quality.nearest import unit_length
 from tfcifar.evaluation.metrics import softmax
+from tfcifar.evaluation.probabilities import log_sum_exp
 
 NEIGHBOURS = 50  # of 45,000 or 50,000 training images: the choice of Sun et al. for CIFAR-10
 CHUNK = 500  # images at a time: distances to 50,000 others are then 100 MB
@@ -23,7 +24,7 @@ def max_softmax(logits: np.ndarray) -> np.ndarray:
 
 def energy(logits: np.ndarray) -> np.ndarray:
     """The free energy -log(sum(exp(logits))) at temperature 1. Liu et al. 2020 (arXiv:2010.03759), equation 4."""
-    return -logsumexp(logits.astype(np.float64), axis=-1)
+    return -log_sum_exp(logits)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def fit_features(features: np.ndarray, labels: np.ndarray) -> TrainingFeatures:
     classes, number = np.unique(labels, return_inverse=True)
     means = np.stack([features[labels == each].mean(0) for each in classes])
     covariance, _ = ledoit_wolf(features - means[number], assume_centered=True)
-    return TrainingFeatures(means, cholesky(covariance, lower=True), normalized(features))
+    return TrainingFeatures(means, cholesky(covariance, lower=True), unit_length(features))
 
 
 def mahalanobis(features: np.ndarray, training: TrainingFeatures) -> np.ndarray:
@@ -79,16 +80,10 @@ def neighbour_distance(features: np.ndarray, training: TrainingFeatures, neighbo
     rank = min(neighbours, len(training.directions)) - 1
     distances = []
     for start in range(0, len(features), CHUNK):
-        cosines = normalized(features[start : start + CHUNK]) @ training.directions.T
+        cosines = unit_length(features[start : start + CHUNK]) @ training.directions.T
         nearest = -np.partition(-cosines, rank, axis=1)[:, rank]
         distances.append(np.sqrt(np.maximum(2 - 2 * nearest.astype(np.float64), 0)))
     return np.concatenate(distances)
-
-
-def normalized(features: np.ndarray) -> np.ndarray:
-    """Each row divided by its length, float32; a row of zeros stays one."""
-    lengths = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.divide(features, lengths, out=np.zeros_like(features), where=lengths > 0).astype(np.float32)
 
 
 def foreign_scores(features: np.ndarray, logits: np.ndarray, training: TrainingFeatures) -> dict[str, np.ndarray]:

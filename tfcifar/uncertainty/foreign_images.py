@@ -8,6 +8,7 @@ from tqdm import tqdm
 from pipelines.errors import InputError
 from pipelines.image_folder import SUFFIXES, fit_image, fit_images, read_image
 from pipelines.synthetic import SHAPES, generate
+from tfcifar.prediction.find_images import images_below
 
 COUNT = 2000  # generated images of each kind: a share of them is then known to about one point
 OWN = "own"  # what the images that the network is made for are called among these
@@ -36,7 +37,7 @@ def image_files(folder: Path) -> list[Path]:
     """The image files in `folder` and below, sorted. Raises InputError if there are none."""
     if not folder.is_dir():
         raise InputError(f"--ood: no such folder: {folder}.")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = images_below(folder)
     if not files:
         raise InputError(f"--ood: expected images ({', '.join(SUFFIXES)}) in {folder}, found none.")
     return files

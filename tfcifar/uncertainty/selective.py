@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import beta, fisher_exact
 
-from tfcifar.evaluation.statistics import SIGNIFICANCE_LEVEL
+from tfcifar.evaluation.statistics import SIGNIFICANCE_LEVEL, verdict
 from tfcifar.uncertainty.outputs import Judged
 
 
@@ -123,7 +123,7 @@ def compare_aurc(one: Judged, other: Judged, measure: str, samples: int = 1000, 
         "other": second,
         "difference": first - second,
         "interval95": [float(low), float(high)],
-        "verdict": "significant" if low > 0 or high < 0 else "not significant",
+        "verdict": verdict(low, high),
     }
 
 
