@@ -139,7 +139,7 @@ def record_fewshot(judged: list[Judged], output: Path, folder: Path = RESULTS) -
     for name in FILES:
         shutil.copyfile(output / name, target / name)
     environment = describe_environment()
-    command = command_without_run(environment["command"]).replace(" --record", "")
+    command = command_without_run(environment["command"])
     trained = {(each.data, each.training_seconds) for each in judged}  # the baselines share a network
     learning = sum(each.learn_seconds * len(each.accuracies) for each in judged)
     seconds = sum(seconds for _, seconds in trained) + learning
