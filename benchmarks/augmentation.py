@@ -25,7 +25,7 @@ def parse(argv=None):
     parser.add_argument("--batch-size", type=int, default=512, help="images per batch (default: %(default)s)")
     parser.add_argument("--size", type=int, default=32, help="height and width in pixels (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=30, help="timed batches of each (default: %(default)s)")
-    parser.add_argument("--output", help="Markdown file to write; printed in any case")
+    parser.add_argument("--output", type=Path, help="Markdown file to write; printed in any case")
     return parser.parse_args(argv)
 
 
@@ -143,13 +143,14 @@ def table(rows):
 def main(argv=None):
     args = parse(argv)
     from tfcifar.environment import describe_environment
+    from tfcifar.run_dir import write_text
 
     rows = table(measure(args.batch_size, args.size, args.repeats))
     print(rows)
     if args.output:
         environment = describe_environment()
         header = HEADER.format(**environment, **environment["packages"], **vars(args))
-        Path(args.output).write_text(header + rows)
+        write_text(args.output, header + rows)
 
 
 if __name__ == "__main__":

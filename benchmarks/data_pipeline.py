@@ -11,9 +11,12 @@ import statistics
 import time
 from pathlib import Path
 
+from benchmarks.document import spread
+from benchmarks.records import summary_entry
 from pipelines.augment_config import Augment
 from pipelines.errors import InputError
 from tfcifar.cli import make_parser, run
+from tfcifar.environment import cores
 
 NUM_CLASSES = 10
 NETWORK = "fast_cnn"
@@ -84,10 +87,6 @@ def parse(argv=None):
 def check_torch() -> None:
     if importlib.util.find_spec("torch") is None:
         raise InputError("torch: not installed, and the DataLoader peer needs it. Run: pip install torch")
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def start_peers(args, images, labels) -> dict:
@@ -174,9 +173,10 @@ def table(measured: dict[str, list[dict]]) -> str:
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for name, rounds in measured.items():
-        cells = [name, _speed(rounds, "chain"), _spread(ratios(rounds, "consumption"), 0)]
+        cells = [name, _speed(rounds, "chain"), spread(ratios(rounds, "consumption"), ".0f")]
         for peer in ("peer", "tuned"):
-            cells += [_speed(rounds, peer), _spread(ratios(rounds, peer), 1)]
+            against = ratios(rounds, peer)
+            cells += [_speed(rounds, peer), spread(against, ".1f") if against else ""]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -186,28 +186,19 @@ def _speed(rounds: list[dict], key: str) -> str:
     return f"{statistics.median(speeds):,.0f}" if speeds else ""
 
 
-def _spread(ascending: list[float], digits: int) -> str:
-    if not ascending:
-        return ""
-    return f"{statistics.median(ascending):.{digits}f} ({ascending[0]:.{digits}f} to {ascending[-1]:.{digits}f})"
-
-
 def records(rounds: list[dict], environment: dict, seconds: float) -> list[dict]:
     """The figures of the fast set in the form of results/summary.json."""
     return [
-        {
-            "name": "data_chain",
-            "metric": metric,
-            "value": round(statistics.median(ratios(rounds, other)), 2),
-            "std": None,
-            "n": len(rounds),
-            "unit": "ratio",
-            "command": environment["command"],
-            "seconds": round(seconds, 1),
-            "hardware": environment["hardware"],
-            "commit": environment["commit"],
-            "details": "docs/data_pipeline.md",
-        }
+        summary_entry(
+            "data_chain",
+            metric,
+            round(statistics.median(ratios(rounds, other)), 2),
+            "ratio",
+            environment,
+            round(seconds, 1),
+            "docs/data_pipeline.md",
+            n=len(rounds),
+        )
         for metric, other in (
             ("ratio_to_consumption", "consumption"),
             ("ratio_to_pytorch", "peer"),
@@ -237,7 +228,7 @@ def main() -> None:
         source = "given on the command line" if args.consumption else f"{NETWORK}, training steps without input chain"
         header = HEADER.format(
             **environment,
-            tensorflow=environment["packages"]["tensorflow"],
+            **environment["packages"],
             torch=version("torch"),
             consumption=f"{speed:,.0f} images/s ({source})",
             **{key: getattr(args, key) for key in ("images", "batch_size", "rounds")},

@@ -35,8 +35,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="Markdown file whose section to write; the table is printed")
     parser.add_argument("--child", choices=("plain", "deterministic"), help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    if args.rounds < 1 or args.steps < 1:
-        parser.error("--rounds, --steps: expected 1 or more")
+    if min(args.rounds, args.steps) < 1:
+        parser.error(f"--rounds, --steps: expected 1 or more, received {args.rounds}, {args.steps}")
     return args
 
 
@@ -111,10 +111,8 @@ def main(argv: list[str] | None = None) -> None:
 
         environment = describe_environment()
         header = HEADER.format(
-            command=environment["command"],
-            hardware=environment["hardware"],
-            tensorflow=environment["packages"]["tensorflow"],
-            keras=environment["packages"]["keras"],
+            **environment,
+            **environment["packages"],
             steps=args.steps,
             rounds=args.rounds,
         )

@@ -1,6 +1,7 @@
-"""Sections of a Markdown file, each written by the benchmark that measured it."""
+"""Sections of a Markdown file, each written by the benchmark that measured it, and how they write figures."""
 
 import re
+import statistics
 from pathlib import Path
 
 from tfcifar.run_dir import write_text
@@ -16,3 +17,9 @@ def write_section(path: Path, name: str, text: str) -> None:
         write_text(path, pattern.sub(lambda _: section, before, count=1))
     else:
         write_text(path, f"{before.rstrip()}\n\n{section}".lstrip())
+
+
+def spread(values: list[float], form: str = ".2f") -> str:
+    """Their median, with the smallest and the largest; for example "1.03 (0.98 to 1.10)"."""
+    median, low, high = (format(each, form) for each in (statistics.median(values), min(values), max(values)))
+    return f"{median} ({low} to {high})"

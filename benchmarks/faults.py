@@ -163,13 +163,11 @@ def main(argv: list[str] | None = None) -> None:
             )
             write_section(args.output, "faults", f"    {environment['command']}\n\n{note}\n\n{text}")
         if args.record:
+            from benchmarks.records import summary_entry
             from tfcifar.reporting.results import put_on_record
 
-            entry = {"name": "faults", "metric": "kills_survived", "value": survived, "std": None, "n": kills,
-                     "unit": "kills", "command": environment["command"], "seconds": round(seconds, 1),
-                     "hardware": environment["hardware"], "commit": environment["commit"],
-                     "details": "docs/reliability.md"}  # fmt: skip
-            put_on_record([entry])
+            figure = ("faults", "kills_survived", survived, "kills")
+            put_on_record([summary_entry(*figure, environment, round(seconds, 1), "docs/reliability.md", n=kills)])
     if survived < kills or (tested and "failed" in tested.values()):
         sys.exit(1)
 

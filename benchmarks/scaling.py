@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.document import spread, write_section
 from tfcifar.cli import make_parser, run
 
 HEADER = """### Measured: weak scaling with logical devices
@@ -138,10 +139,10 @@ def table(seconds: dict[int, list[float]], batch: int) -> str:
     for count, times in seconds.items():
         images = batch * max(count, 1)
         # Per round: what a step took over what as many single steps would have taken.
-        overheads = sorted(own / (max(count, 1) * one) - 1 for own, one in zip(times, seconds[0], strict=True))
+        overheads = [own / (max(count, 1) * one) - 1 for own, one in zip(times, seconds[0], strict=True)]
         median = statistics.median(times)
         name = f"{count}" if count else "1, without tf.distribute"
-        overhead = f"{statistics.median(overheads):.0%} ({overheads[0]:.0%} to {overheads[-1]:.0%})" if count else ""
+        overhead = spread(overheads, ".0%") if count else ""
         rows.append(f"| {name} | {images} | {1000 * median:.0f} | {images / median:.0f} | {overhead} |")
     return "\n".join(rows)
 
@@ -151,7 +152,6 @@ def main() -> None:
     if args.child is not None:
         answer(args.model, args.batch, args.steps, args.child)
         return
-    from benchmarks.document import write_section
     from tfcifar.environment import describe_environment
 
     rows = table(measure(args), args.batch)
@@ -159,14 +159,12 @@ def main() -> None:
     if args.output:
         environment = describe_environment()
         header = HEADER.format(
-            command=environment["command"],
-            hardware=environment["hardware"],
+            **environment,
+            **environment["packages"],
             model=args.model,
             batch=args.batch,
             rounds=args.rounds,
             steps=args.steps,
-            tensorflow=environment["packages"]["tensorflow"],
-            keras=environment["packages"]["keras"],
         )
         write_section(args.output, "scaling", header + rows)
 

@@ -21,6 +21,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.openapi_fuzz import Found, find_schemathesis, fuzz_description
+from benchmarks.records import summary_entry
 from pipelines.errors import InputError
 from tfcifar.cli import make_parser, run
 
@@ -65,7 +66,7 @@ def send_all(port: int, process, requests: Iterator, keep: Path) -> Report:
     process: of the server, with `pid` and `poll()`; it is asked after every BATCH requests whether it is alive.
     """
     from benchmarks.fuzz_answers import ask, fault_of, save
-    from benchmarks.serving_load import Memory
+    from benchmarks.serving_load import Memory, memory_in_words
 
     report, memory = Report(), Memory(process.pid)
     memory.start()
@@ -86,20 +87,13 @@ def send_all(port: int, process, requests: Iterator, keep: Path) -> Report:
                 report.sent += 1
     report.quarters = memory.stop()
     if report.quarters and not is_flat(report.quarters):
-        report.faults.append(f"memory grew: {medians(report.quarters)}")
+        report.faults.append(f"memory grew: {memory_in_words(report.quarters, statistics.median)} (medians)")
     return report
 
 
 def is_flat(quarters: tuple[list[int], list[int]]) -> bool:
     second, last = map(statistics.median, quarters)
     return last <= GROWTH * second
-
-
-def medians(quarters: tuple[list[int], list[int]] | None) -> str:
-    if quarters is None:
-        return "unknown"
-    second, last = (f"{statistics.median(samples) / 1e6:.0f} MB" for samples in quarters)
-    return f"{second} in the second quarter of the time, {last} in the last (medians)"
 
 
 def read_log(log: Path) -> list[str]:
@@ -161,16 +155,12 @@ def replay(args) -> None:
         print(log.read_text())
 
 
-def records(sent: int, faults: int, command: dict, hardware: str, seconds: float) -> list[dict]:
+def records(sent: int, faults: int, environment: dict, seconds: float) -> list[dict]:
     """The figures in the form of results/summary.json."""
     return [
-        {
-            "name": "server", "metric": metric, "value": value, "std": None, "n": 1, "unit": unit,
-            "command": command["command"], "seconds": round(seconds, 1), "hardware": hardware,
-            "commit": command["commit"], "details": "docs/serving.md",
-        }
+        summary_entry("server", metric, value, unit, environment, round(seconds, 1), "docs/serving.md")
         for (metric, unit), value in zip(FIGURES.items(), (sent, faults), strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -186,10 +176,11 @@ def main(argv: list[str] | None = None) -> None:
         print(f"NOTE: {missing}: the OpenAPI description is left out.", flush=True)
     started = time.perf_counter()
     report, found = fuzz(args, schemathesis)
-    from benchmarks.serving_load import most_memory
+    from benchmarks.serving_load import memory_in_words
 
     print(table(report))
-    print(f"memory of the server: {medians(report.quarters)}; at most {most_memory(report.quarters)}")
+    medians, most = (memory_in_words(report.quarters, figure) for figure in (statistics.median, max))
+    print(f"memory of the server: {medians} (medians); at most {most}")
     if found:
         print(f"schemathesis: {found.requests:,} requests, {'failures' if found.failed else 'no failure'}")
     if found and found.failed:
@@ -203,7 +194,8 @@ def main(argv: list[str] | None = None) -> None:
         from tfcifar.reporting.results import put_on_record
 
         seconds = time.perf_counter() - started
-        put_on_record(records(sent, len(report.faults), describe_command(), describe_hardware([]), seconds))
+        environment = describe_command() | {"hardware": describe_hardware([])}
+        put_on_record(records(sent, len(report.faults), environment, seconds))
     if report.faults:
         raise SystemExit(1)
 

@@ -17,10 +17,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.http_load import Load, offer, post, saturate
+from benchmarks.records import summary_entry
 from pipelines.errors import InputError
 from tfcifar.cli import make_parser, run
 
@@ -62,8 +64,8 @@ def parse(argv=None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not 0.5 <= args.seconds <= 600:
         raise InputError(f"--seconds: expected 0.5 to 600, received {args.seconds}.")
-    if args.images < 1 or args.connections < 1:
-        raise InputError("--images, --connections: expected 1 or more.")
+    if min(args.images, args.connections) < 1:
+        raise InputError(f"--images, --connections: expected 1 or more, received {args.images}, {args.connections}.")
     return args
 
 
@@ -132,11 +134,11 @@ class Memory(threading.Thread):
         return (self.samples[quarter : 2 * quarter], self.samples[-quarter:]) if quarter else None
 
 
-def most_memory(quarters: tuple[list[int], list[int]] | None) -> str:
+def memory_in_words(quarters: tuple[list[int], list[int]] | None, figure: Callable[[list[int]], float] = max) -> str:
     """What `Memory.stop` gives, for example "121 MB in the second quarter of the time, 121 MB in the last"."""
     if quarters is None:
         return "unknown"
-    second, last = (f"{max(samples) / 1e6:.0f} MB" for samples in quarters)
+    second, last = (f"{figure(samples) / 1e6:.0f} MB" for samples in quarters)
     return f"{second} in the second quarter of the time, {last} in the last"
 
 
@@ -160,7 +162,7 @@ def measure(args) -> tuple[list[Row], str]:
         memory.start()
         overload = asyncio.run(offer(port, large, 64, args.seconds, rate))
         rows.append(Row(f"{args.images} images, {rate:,.0f} requests/s offered", args.images, overload))
-        said = most_memory(memory.stop())
+        said = memory_in_words(memory.stop())
     with server(args.artifact, "--max-batch", 1, "--max-delay", 0) as (port, _):
         load = asyncio.run(saturate(port, single, SINGLE_CALLERS, args.seconds))
         rows.insert(2, Row(f"1 image, {SINGLE_CALLERS} callers, without batching", 1, load, raw_single))
@@ -176,17 +178,13 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def records(row: Row, command: dict, hardware: str, seconds: float) -> list[dict]:
+def records(row: Row, environment: dict, seconds: float) -> list[dict]:
     """The figures of the large requests in the form of results/summary.json."""
     values = (row.load.per_second(), row.milliseconds(99), row.images_per_second / row.raw)
     return [
-        {
-            "name": "server", "metric": metric, "value": round(value, 3), "std": None, "n": 1, "unit": unit,
-            "command": command["command"], "seconds": round(seconds, 1), "hardware": hardware,
-            "commit": command["commit"], "details": "docs/serving.md",
-        }
+        summary_entry("server", metric, round(value, 3), unit, environment, round(seconds, 1), "docs/serving.md")
         for (metric, unit), value in zip(FIGURES.items(), values, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:
@@ -202,7 +200,7 @@ def main() -> None:
         from tfcifar.reporting.results import put_on_record
 
         seconds = time.perf_counter() - started
-        put_on_record(records(rows[0], describe_command(), describe_hardware([]), seconds))
+        put_on_record(records(rows[0], describe_command() | {"hardware": describe_hardware([])}, seconds))
 
 
 if __name__ == "__main__":

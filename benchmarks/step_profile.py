@@ -13,7 +13,9 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from benchmarks.document import spread, write_section
 from tfcifar.cli import make_parser, run
+from tfcifar.environment import cores
 
 HEADER = """## Where a step of the fast network goes
 
@@ -59,7 +61,7 @@ What follows from it:
 SETTINGS = {
     "as TensorFlow chooses": {},
     "one operation at a time": {"TF_NUM_INTEROP_THREADS": "1"},
-    "twice as many threads in an operation": {"TF_NUM_INTRAOP_THREADS": str(2 * len(os.sched_getaffinity(0)))},
+    "twice as many threads in an operation": {"TF_NUM_INTRAOP_THREADS": str(2 * cores())},
     "memory is kept (glibc)": {"MALLOC_MMAP_THRESHOLD_": str(2**40), "MALLOC_TRIM_THRESHOLD_": str(2**40)},
 }
 
@@ -146,11 +148,8 @@ def batch_sizes(rounds: int) -> str:
             seconds[size].append(time.perf_counter() - started)
     lines = ["| batch | images/s | ratio |", "|--:|--:|--:|"]
     for size, own in seconds.items():
-        ratios = sorted(one / each for each, one in zip(own, seconds[BATCH_SIZES[0]], strict=True))
-        lines.append(
-            f"| {size} | {BATCH_SIZES[-1] / statistics.median(own):.0f} "
-            f"| {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) |"
-        )
+        ratios = [one / each for each, one in zip(own, seconds[BATCH_SIZES[0]], strict=True)]
+        lines.append(f"| {size} | {BATCH_SIZES[-1] / statistics.median(own):.0f} | {spread(ratios)} |")
     return "\n".join(lines)
 
 
@@ -169,11 +168,8 @@ def table(what: str, seconds: dict[str, list[float]]) -> str:
     lines = [f"| {what} | ms a step | ratio |", "|---|--:|--:|"]
     first = next(iter(seconds.values()))
     for name, own in seconds.items():
-        ratios = sorted(each / one for each, one in zip(own, first, strict=True))
-        lines.append(
-            f"| {name} | {1e3 * statistics.median(own):.0f} "
-            f"| {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) |"
-        )
+        ratios = [each / one for each, one in zip(own, first, strict=True)]
+        lines.append(f"| {name} | {1e3 * statistics.median(own):.0f} | {spread(ratios)} |")
     return "\n".join(lines)
 
 
@@ -245,16 +241,13 @@ def main() -> None:
         for _ in range(args.steps_of_a_profile):
             step()
         return
-    from benchmarks.document import write_section
     from tfcifar.environment import describe_environment
 
     peak = peak_tflops()
     environment = describe_environment()
     text = HEADER.format(
-        command=environment["command"],
-        hardware=environment["hardware"],
-        tensorflow=environment["packages"]["tensorflow"],
-        keras=environment["packages"]["keras"],
+        **environment,
+        **environment["packages"],
         batch_size=args.batch_size,
         rounds=args.rounds,
         peak=peak,

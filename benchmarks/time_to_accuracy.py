@@ -48,22 +48,6 @@ def train_all(args: argparse.Namespace) -> list:
     return runs
 
 
-def mean_interval(values: list[float]) -> tuple[float, float] | None:
-    """95% interval of the mean over seeds by Student's t with n - 1 degrees of freedom; None for a single value.
-
-    It covers the seeds' spread, not the finite test set's, which all seeds share (see `wilson_interval`).
-    """
-    from scipy.stats import t
-
-    from tfcifar.evaluation.statistics import mean_and_std
-
-    mean, std = mean_and_std(values)
-    if std is None:
-        return None
-    half = float(t.ppf(0.975, len(values) - 1)) * std / len(values) ** 0.5
-    return mean - half, mean + half
-
-
 def table(runs: list, recipe_name: str) -> str:
     """Markdown: a row for each of `runs`, their mean, standard deviation and 95% interval, the published rows."""
     metrics = [run.metrics for run in runs]
@@ -93,16 +77,19 @@ def table(runs: list, recipe_name: str) -> str:
 
 
 def _summary(values: list, write) -> tuple[str, str, str]:
-    """Mean, standard deviation and 95% interval of one column, as text; empty where there is none."""
-    from tfcifar.evaluation.statistics import mean_and_std
+    """Mean, standard deviation and 95% interval of one column, as text; empty where there is none.
+
+    The interval covers the seeds' spread, not the finite test set's, which all seeds share (see `wilson_interval`).
+    """
+    from tfcifar.evaluation.statistics import mean_and_std, mean_interval
 
     if None in values:
         return "", "", ""
     mean, std = mean_and_std(values)
     if std is None or len(set(values)) == 1:  # a single value, or one that no seed changes: compute
         return write(mean), "", ""
-    low, high = mean_interval(values)
-    return write(mean), write(std), f"{write(low)} to {write(high)}"
+    _, half = mean_interval(values)
+    return write(mean), write(std), f"{write(mean - half)} to {write(mean + half)}"
 
 
 def _row(*cells: str) -> str:

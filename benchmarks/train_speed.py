@@ -78,8 +78,9 @@ def serve(side: str, batch_size: int) -> None:
         step = make_step(batch_size)
     else:
         from benchmarks import peer_torch
+        from tfcifar.environment import cores
 
-        step = peer_torch.make_step(batch_size, len(os.sched_getaffinity(0)), LEARNING_RATE)
+        step = peer_torch.make_step(batch_size, cores(), LEARNING_RATE)
     for line in sys.stdin:
         started = time.perf_counter()
         for _ in range(int(line)):
@@ -164,36 +165,29 @@ def main() -> None:
     environment = describe_environment()
     if args.output:
         header = HEADER.format(
-            command=environment["command"],
-            hardware=environment["hardware"],
-            tensorflow=environment["packages"]["tensorflow"],
-            keras=environment["packages"]["keras"],
+            **environment,
+            **environment["packages"],
             torch=torch_version,
             steps=args.steps,
             rounds=args.rounds,
         )
         write_section(args.output, "train_speed", header + table)
     if args.record:
+        from benchmarks.records import summary_entry
         from tfcifar.reporting.results import put_on_record
 
-        put_on_record(
-            [
-                {
-                    "name": "train_step",
-                    "metric": "ratio_to_pytorch",
-                    "value": round(rows[0]["ratio"], 4),
-                    "std": rows[0]["std"] and round(rows[0]["std"], 4),
-                    "n": args.rounds,
-                    "batch_size": rows[0]["batch_size"],
-                    "unit": "ratio",
-                    "command": environment["command"],
-                    "seconds": round(rows[0]["ours"], 4),
-                    "hardware": environment["hardware"],
-                    "commit": environment["commit"],
-                    "details": str(args.output) if args.output else None,
-                }
-            ]
+        entry = summary_entry(
+            "train_step",
+            "ratio_to_pytorch",
+            round(rows[0]["ratio"], 4),
+            "ratio",
+            environment,
+            round(rows[0]["ours"], 4),
+            str(args.output) if args.output else None,
+            n=args.rounds,
+            std=rows[0]["std"] and round(rows[0]["std"], 4),
         )
+        put_on_record([entry | {"batch_size": rows[0]["batch_size"]}])
 
 
 if __name__ == "__main__":

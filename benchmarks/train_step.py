@@ -7,6 +7,7 @@ import statistics
 import time
 from pathlib import Path
 
+from benchmarks.document import spread, write_section
 from tfcifar.cli import make_parser, run
 
 HEADER = """## Number format and BatchNorm
@@ -91,18 +92,16 @@ def measure(names: list[str], rounds: int, steps: int) -> list[str]:
                 seconds[variant].append((time.perf_counter() - started) / steps)
         for policy, fused in variants:
             times = seconds[policy, fused]
-            ratios = sorted(first / own for first, own in zip(seconds[variants[0]], times, strict=True))
+            ratios = [first / own for first, own in zip(seconds[variants[0]], times, strict=True)]
             rows.append(
                 f"| {name} | {batch_size} | {policy} | {'fused' if fused else 'Keras'} "
-                f"| {batch_size / statistics.median(times):.0f} "
-                f"| {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) |"
+                f"| {batch_size / statistics.median(times):.0f} | {spread(ratios)} |"
             )
     return rows
 
 
 def main() -> None:
     args = parse()
-    from benchmarks.document import write_section
     from tfcifar.environment import describe_environment
 
     environment = describe_environment()
@@ -110,11 +109,9 @@ def main() -> None:
     print(table)
     if args.output:
         header = HEADER.format(
-            command=environment["command"],
-            hardware=environment["hardware"],
+            **environment,
+            **environment["packages"],
             rounds=args.rounds,
-            tensorflow=environment["packages"]["tensorflow"],
-            keras=environment["packages"]["keras"],
         )
         write_section(args.output, "train_step", header + table + "\n" + FOOTER)
 

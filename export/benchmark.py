@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
-from export.benchmark_run import BATCHES, ROUNDS, SECONDS, cores, default_threads
+from export.benchmark_run import BATCHES, ROUNDS, SECONDS, default_threads
 from pipelines.errors import InputError
 from tfcifar.cli import make_parser, run
+from tfcifar.environment import cores
 
 EPILOG = """examples:
   python -m export.benchmark runs/student/export/student.*.tflite runs/student/export/student.*.onnx

@@ -5,8 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from export.card import FORMATS, card_path, read_card
-from export.runtimes import RUNTIMES
-from pipelines.errors import InputError
+from export.runtimes import runtime_of
 from tfcifar.environment import describe_command, describe_hardware
 
 PACKAGES = {"litert": "ai-edge-litert", "onnxruntime": "onnxruntime", "keras": "keras"}  # by runtime
@@ -24,16 +23,13 @@ def describe(file: str) -> dict:
         InputError: no such file, of no known format, or not the one that its card is about.
     """
     path = Path(file)
-    if path.suffix not in RUNTIMES:
-        raise InputError(f"{file}: expected a model ending in {', '.join(RUNTIMES)}, received '{path.suffix}'.")
-    if not path.is_file():
-        raise InputError(f"{file}: no such file.")
+    runtime = runtime_of(path)
     card = read_card(path) if card_path(path).is_file() else {}
     test = card.get("metrics", {}).get("test", {})
     return {
         "file": file,
         "name": card.get("name") or path.name.partition(".")[0],
-        "runtime": RUNTIMES[path.suffix],
+        "runtime": runtime,
         "precision": _precision(card["format"]) if "format" in card else _precision_in_name(path),
         "bytes": path.stat().st_size,
         **{key: card.get(key) for key in ("parameters", "macs", "run")},

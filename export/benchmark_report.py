@@ -162,6 +162,6 @@ def record_latency(output: Path, folder: Path = RESULTS) -> None:
             (target / name).unlink(missing_ok=True)  # of an earlier record, whose files had cards
     results = read_json(output / "benchmark.json")
     environment = results["environment"]
-    command = command_without_run(environment["command"]).replace(" --record", "")
+    command = command_without_run(environment["command"])
     record_table("latency", "artefacts", len(results["artifacts"]), results["rounds"], command, results["seconds"],
                  environment, folder)  # fmt: skip

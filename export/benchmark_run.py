@@ -1,18 +1,14 @@
 """A benchmark from its files to its report, with the settings that it has unless told otherwise."""
 
-import os
 import time
 from pathlib import Path
 
+from tfcifar.environment import cores
 from tfcifar.run_dir import write_json
 
 BATCHES = (1, 32)
 ROUNDS = 10
 SECONDS = 0.5  # of a measurement
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_threads() -> list[int]:

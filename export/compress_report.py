@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from tfcifar.reporting.html import write_html
-from tfcifar.reporting.research.evidence import read_csv
 from tfcifar.reporting.tables import in_markdown
-from tfcifar.run_dir import read_json, write_text
+from tfcifar.run_dir import read_csv, read_json, write_text
 
 WORST_LAYERS = 8
 NOTES = (

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from export.channel_graph import trace_channels
 from export.channel_pruning import prune_channels
+from export.derived_run import check_output
 from export.pruning_config import PATTERNS, Pruning, fine_tuning_recipe
-from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.evaluation.openings import model_digest
 from tfcifar.evaluation.tta import predict_logits
@@ -54,7 +54,7 @@ def prune_run(
     """
     recipe = fine_tuning_recipe(load_json(source.recipe), pruning, epochs, learning_rate)
     asked = {"source": source.name, "model_sha256": model_digest(source), **pruning.settings()}
-    _check_output(output, asked, recipe, resume)
+    check_output(output, "pruned", asked, recipe, resume)
     splits, data = open_splits(recipe.data)
     recipe = recipe.replace(data=data)
     check_same_data(source, splits)
@@ -72,27 +72,6 @@ def prune_run(
     environment["pruned"] = asked | {"reached": reached}
     write_json(output.environment, environment)
     return environment["pruned"]
-
-
-def _check_output(output: RunDir, asked: dict, recipe: Recipe, resume: bool) -> None:
-    """Raises InputError where `output` holds a run that is not this one, or one that is not to be resumed."""
-    if output.ensemble.is_file() or (output.recipe.is_file() and not resume):
-        raise InputError(f"--output: {output.path} already holds a run; --resume continues it, or name another folder.")
-    if not output.recipe.is_file():
-        return
-    before = read_json(output.environment).get("pruned")
-    if before is None:
-        raise InputError(f"--resume: {output.path} holds a run that is not a pruned one; name another --output.")
-    recipe_before = dataclasses.asdict(load_json(output.recipe))
-    different = [name for name, value in asked.items() if value != before.get(name)]
-    different += [
-        name for name, value in dataclasses.asdict(recipe).items() if name != "data" and value != recipe_before[name]
-    ]
-    if different:
-        raise InputError(
-            f"--resume: {output.path} was started otherwise; different: {', '.join(different)}. "
-            "Give the same options and run, or another --output."
-        )
 
 
 def _prune_channels(

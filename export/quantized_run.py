@@ -7,12 +7,12 @@ import tf_keras
 
 from export.calibration_data import representative_images
 from export.card import FORMATS
+from export.derived_run import check_output
 from export.fine_tune import fine_tune
 from export.fold import fold
 from export.quantization_aware import quantization_aware, trained_weights
 from export.tflite import convert_to_int8
 from pipelines.datasets import EVAL_BATCH_SIZE
-from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.environment import record_command
 from tfcifar.evaluation.openings import model_digest
@@ -48,7 +48,7 @@ def quantize_run(
     """
     recipe = quantization_recipe(load_json(source.recipe), epochs, learning_rate)
     asked = {"source": source.name, "model_sha256": model_digest(source), "keep_zeros": keep_zeros}
-    _check_output(output, asked, recipe, resume)
+    check_output(output, "quantized", asked, recipe, resume)
     splits, data = open_splits(recipe.data)
     recipe = recipe.replace(data=data)
     check_same_data(source, splits)
@@ -96,18 +96,6 @@ def quantization_recipe(recipe: Recipe, epochs: int, learning_rate: float) -> Re
         distill=Distill(),
         early_stopping_patience=None,
     )
-
-
-def _check_output(output: RunDir, asked: dict, recipe: Recipe, resume: bool) -> None:
-    """Raises InputError where `output` holds a run that is not this one, or one that is not to be resumed."""
-    if not output.recipe.is_file():
-        return
-    if not resume:
-        raise InputError(f"--output: {output.path} already holds a run; --resume continues it, or name another folder.")
-    before = read_json(output.environment).get("quantized", {})
-    same = all(before.get(name) == value for name, value in asked.items())
-    if not same or load_json(output.recipe).replace(data=recipe.data) != recipe:
-        raise InputError(f"--resume: {output.path} was started otherwise; give the same options, or another --output.")
 
 
 def _accuracy(clone: tf_keras.Model, splits: Splits, recipe: Recipe) -> float | None:

@@ -37,16 +37,21 @@ def open_artifact(path: Path, threads: int = 1) -> Runtime:
     path = Path(path)
     if (path / "saved_model.pb").is_file():
         return SavedModel(path)
-    if path.suffix not in RUNTIMES:
-        raise InputError(f"{path}: expected a model ending in {', '.join(RUNTIMES)}, received '{path.suffix}'.")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file.")
     openers: dict[str, Callable[[Path, int], Runtime]] = {
         "litert": LiteRT,
         "onnxruntime": OnnxRuntime,
         "keras": KerasModel,
     }
-    return openers[RUNTIMES[path.suffix]](path, threads)
+    return openers[runtime_of(path)](path, threads)
+
+
+def runtime_of(path: Path) -> str:
+    """One of RUNTIMES' values. Raises InputError: no such file, or of no known format."""
+    if path.suffix not in RUNTIMES:
+        raise InputError(f"{path}: expected a model ending in {', '.join(RUNTIMES)}, received '{path.suffix}'.")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file.")
+    return RUNTIMES[path.suffix]
 
 
 def _image_shape(path: Path, shape: Sequence) -> tuple[int, int, int]:

@@ -183,7 +183,7 @@ def _put_in_place(temporary: Path, output: Path) -> None:
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     run_dir = RunDir.existing(args.run_dir)
-    output = args.output or run_dir.path / "export" / "saved_model"
+    output = args.output or run_dir.exports / "saved_model"
     parity = export_saved_model(run_dir, output)["parity"]
     share = parity["max_difference"] / parity["logit_range"]
     print(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from pipelines.errors import cannot_write
+from pipelines.processes import is_running
 
 CHUNK = 64 << 20  # bytes at a time, to be sure of a file
 
@@ -104,7 +105,7 @@ def _write(path: Path, record: Path, images: Iterable[np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{path.stem}.*.tmp"):
         with contextlib.suppress(ValueError):  # another's name
-            if not _is_running(int(left.suffixes[-2].lstrip("."))):
+            if not is_running(int(left.suffixes[-2].lstrip("."))):
                 left.unlink()
     temporary, digest = path.with_name(f".{path.stem}.{os.getpid()}.tmp"), hashlib.sha256()
     try:
@@ -120,16 +121,6 @@ def _write(path: Path, record: Path, images: Iterable[np.ndarray]) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
 
 
 def _digest(path: Path) -> str:

@@ -28,8 +28,7 @@ from pipelines.augment_color import adjust_color
 from pipelines.augment_erase import GRAY
 from pipelines.augment_geometry import affine, rotation
 from pipelines.augment_random import column, per_image, per_image_integer, split
-
-MAX_MAGNITUDE = 30
+from pipelines.policy_config import MAX_MAGNITUDE
 
 
 def rand_augment(images, seed, num_layers, magnitude):

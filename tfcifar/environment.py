@@ -60,8 +60,12 @@ def _module_and_arguments() -> list[str]:
 
 def describe_hardware(gpus: list[str]) -> str:
     """For example '2 cores, AMD EPYC', with the GPUs' names behind."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return ", ".join([f"{cores} core{'s' * (cores != 1)}", _cpu_name(), *gpus])
+    return ", ".join([f"{cores()} core{'s' * (cores() != 1)}", _cpu_name(), *gpus])
+
+
+def cores() -> int:
+    """How many this process may use, where the system tells; else how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cpu_name() -> str:

@@ -124,13 +124,15 @@ def write_csv(path: Path, rows: list[dict], columns: Sequence[str] = ()) -> None
     write_whole(path, write)
 
 
+def read_csv(path: Path) -> list[dict]:
+    """The rows of a file with a header; all values are texts."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def read_history(path: Path) -> list[dict]:
     """The rows of a history.csv with numbers as numbers."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            {
-                key: value if key == "phase" else int(value) if key == "epoch" else float(value)
-                for key, value in row.items()
-            }
-            for row in csv.DictReader(file)
-        ]
+    return [
+        {key: value if key == "phase" else int(value) if key == "epoch" else float(value) for key, value in row.items()}
+        for row in read_csv(path)
+    ]

@@ -8,7 +8,7 @@ from tfcifar import recipes
 from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.recipe import Recipe
 from tuner.policy_searches import SEARCHES
-from tuner.search import alone_in
+from tuner.search import alone_in, check_other_seeds
 
 EPILOG = """examples:
   python -m tuner.policy --trials 60                                   # three searches of 60 short trainings each
@@ -54,10 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     proxy, full = load_recipe("--recipe", args.recipe, args), load_recipe("--full", args.full, args)
     if args.record and not args.compare:
         raise InputError("--record: expected --compare with it: a search alone says nothing about full budget.")
-    if proxy.seed in (args.compare or []):
-        raise InputError(
-            f"--compare: expected other seeds than the trials' own, {proxy.seed}, by which they were chosen."
-        )
+    check_other_seeds(args.compare, proxy)
     output = args.output or Path("runs/policy") / proxy.name
     with alone_in(output):
         _search(args, proxy, full, output)

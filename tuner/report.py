@@ -69,9 +69,7 @@ def _row(trial: "Trial", names: list[str], folder: Path) -> dict:
 
 def trials_table(rows: list[dict], count: int = SHOWN) -> str:
     """The best `count` of `rows` in Markdown, and how many there are in all."""
-    names = [
-        name for name in rows[0] if name not in ("trial", "status", "val_accuracy", "epochs", "seconds", "message")
-    ]
+    names = [name for name in rows[0] if name not in RESULT]
     lines = [
         f"| trial | validation | epochs | seconds | {' | '.join(names)} |",
         "|" + "---|" * (4 + len(names)),

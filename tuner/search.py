@@ -1,15 +1,17 @@
 """Search for the hyperparameters of a recipe, on the validation split; the winner is a recipe. Resumes by itself."""
 
 import argparse
+import json
 import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from pipelines.errors import InputError
+from pipelines.errors import InputError, unknown
 from tfcifar import recipes
 from tfcifar.cli import add_strategy, make_parser, run, start_tensorflow
 from tfcifar.models import MODELS
 from tfcifar.recipe import Recipe
+from tfcifar.run_dir import read_json, write_json, write_text
 from tfcifar.run_lock import locked
 from tfcifar.training.devices import check_one_machine
 
@@ -46,10 +48,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/tuner/RECIPE")
     parser.add_argument("--record", action="store_true", help="put the table of trials on record in results/")
     args = parser.parse_args(argv)
-    if args.worker_timeout <= 0:
-        parser.error("--worker-timeout: expected more than 0 seconds")
-    if args.trials < 1 or (args.max_epochs is not None and args.max_epochs < 1):
-        parser.error("--trials and --max-epochs: expected 1 or more")
+    if not args.worker_timeout > 0:
+        parser.error(f"--worker-timeout: expected more than 0 seconds, received {args.worker_timeout:g}")
+    for option, value in (("--trials", args.trials), ("--max-epochs", args.max_epochs)):
+        if value is not None and value < 1:
+            parser.error(f"{option}: expected 1 or more, received {value}")
     return args
 
 
@@ -57,13 +60,18 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     check_one_machine(args.strategy, "a trial trains on one machine, and several machines share the trials")
     recipe = base_recipe(args)
-    if recipe.seed in (args.compare or []):
-        raise InputError(
-            f"--compare: expected other seeds than the trials' own, {recipe.seed}, by which they were chosen."
-        )
+    check_other_seeds(args.compare, recipe)
     output = args.output or Path("runs/tuner") / recipe.name
     with alone_in(output):
         _search(args, recipe, output)
+
+
+def check_other_seeds(seeds: list[int] | None, recipe: Recipe) -> None:
+    """Raises InputError where --compare would judge what trials have found by the seed that has chosen it."""
+    if recipe.seed in (seeds or []):
+        raise InputError(
+            f"--compare: expected other seeds than the trials' own, {recipe.seed}, by which they were chosen."
+        )
 
 
 def alone_in(output: Path) -> AbstractContextManager:
@@ -92,8 +100,6 @@ def _search(args: argparse.Namespace, recipe: Recipe, output: Path) -> None:
     print(f"all trials: {output}/trials.csv, trials.png")
     best = best_trials(tuner, output)
     winner = recipe_from(best[0].hyperparameters.values, recipe).replace(name=f"{recipe.name}-tuned")
-    from tfcifar.run_dir import write_text
-
     write_text(output / "winner.json", winner.to_json())
     print(f"winner: {output}/winner.json, for tfcifar.train --recipe")
     compared = None
@@ -113,8 +119,6 @@ def base_recipe(args: argparse.Namespace) -> Recipe:
     recipe = recipes.load(args.recipe, preset)
     if args.model:
         if args.model not in MODELS:
-            from pipelines.errors import unknown
-
             raise unknown("--model", args.model, MODELS)
         recipe = with_model(recipe, args.model)
     recipe = override(recipe, args.set)
@@ -130,10 +134,6 @@ def base_recipe(args: argparse.Namespace) -> Recipe:
 
 def keep_settings(recipe: Recipe, settings: dict, path: Path) -> None:
     """Remember what is searched around and how, so that a search is not continued as another one."""
-    import json
-
-    from tfcifar.run_dir import read_json, write_json
-
     settings = {"recipe": json.loads(recipe.to_json()), **settings}
     before = read_json(path) if path.is_file() else settings
     different = [name for name, value in settings.items() if before.get(name) != value]

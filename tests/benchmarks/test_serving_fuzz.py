@@ -158,6 +158,6 @@ def test_a_live_server_stands_it_and_what_is_missing_is_said(tmp_path, monkeypat
 def test_the_record_is_of_both_figures():
     found = {
         each["metric"]: (each["value"], each["unit"])
-        for each in records(12_000, 0, {"command": "c", "commit": "d"}, "x", 9)
+        for each in records(12_000, 0, {"command": "c", "commit": "d", "hardware": "x"}, 9)
     }
     assert found == {"fuzzed_requests": (12_000, "requests"), "fuzz_errors": (0, "errors")}

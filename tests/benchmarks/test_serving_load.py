@@ -70,6 +70,6 @@ def test_figures_follow_from_what_was_counted():
     assert "| load | 50 | 1,600 | 0.50 | 10.0 | 10.0 | 7 x 429 |" in table([row])
     found = {
         each["metric"]: (each["value"], each["unit"])
-        for each in records(row, {"command": "c", "commit": "d"}, "2 cores", 9)
+        for each in records(row, {"command": "c", "commit": "d", "hardware": "2 cores"}, 9)
     }
     assert found == {"requests_per_second": (50, "requests/s"), "p99_ms": (10, "ms"), "ratio_to_raw": (0.5, "ratio")}

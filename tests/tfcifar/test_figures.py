@@ -9,6 +9,8 @@ from PIL import Image
 from tfcifar.evaluation.calibration import reliability_bins
 from tfcifar.evaluation.metrics import classification_metrics, softmax
 from tfcifar.reporting import figures, style
+from tfcifar.reporting.comparisons import plot_all_curves, plot_comparison
+from tfcifar.reporting.reliability import plot_reliability
 from tfcifar.reporting.style import new_figure
 
 
@@ -52,7 +54,7 @@ def test_figures_of_a_run(tmp_path, figure, k):
     elif figure == "per_class":
         figures.plot_per_class(metrics["per_class"], path)
     elif figure == "reliability":
-        figures.plot_reliability(reliability_bins(confidence, predicted == labels), metrics["ece"], path)
+        plot_reliability(reliability_bins(confidence, predicted == labels), metrics["ece"], path)
     else:
         images = np.random.default_rng(0).integers(0, 256, (len(labels), 8, 8, 1 if k == 3 else 3), np.uint8)
         figures.plot_mistakes(images, labels, predicted, confidence, names, path, count=10)
@@ -82,10 +84,10 @@ def test_curves(tmp_path, rows):
 
 def test_figures_of_several_runs(tmp_path):
     runs = {f"run {i}": history(i) for i in range(1, 10)} | {"diverged": history(3, val_accuracy=math.nan)}
-    figures.plot_all_curves(runs, tmp_path / "a" / "all_curves.png")
+    plot_all_curves(runs, tmp_path / "a" / "all_curves.png")
     assert_readme_png(tmp_path / "a" / "all_curves.png")
     rows = [{"name": f"run {i}", "accuracy": 0.9 + i / 100, "low": 0.89, "high": 0.99} for i in range(3)]
-    figures.plot_comparison(rows, tmp_path / "b" / "comparison.png")
+    plot_comparison(rows, tmp_path / "b" / "comparison.png")
     assert_readme_png(tmp_path / "b" / "comparison.png")
 
 

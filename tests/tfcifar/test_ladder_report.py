@@ -8,7 +8,8 @@ from tests.integration.made_up_runs import write_run
 from tfcifar.ensemble.ensemble_runs import ensemble_runs
 from tfcifar.evaluation.calibrate_run import calibrate_run
 from tfcifar.ladder.steps import plan
-from tfcifar.reporting.ladder_report import FIGURES, RUNS, record_ladder, write_ladder
+from tfcifar.reporting.ladder_report import FIGURES, record_ladder, write_ladder
+from tfcifar.reporting.ladder_systems import RUNS
 
 FLIPS = {"difference": -0.0125, "interval95": [-0.03, 0.002], "p_value": 0.25, "verdict": "not significant"}
 

@@ -32,7 +32,7 @@ def test_tables_are_numbered_where_they_stand_and_references_where_they_are_firs
 
 def test_sections_and_their_parts_are_counted_and_some_have_no_number():
     headings = Heading("Abstract", numbered=False), Heading("One"), Heading("Part", 2), Heading("Two"), Heading("P", 2)
-    assert [number for _, number in document(*headings).numbered().headings()] == ["", "1", "1.1", "2", "2.1"]
+    assert [number for _, number in document(*headings).numbered().blocks()] == ["", "1", "1.1", "2", "2.1"]
 
 
 @pytest.mark.parametrize("text", ["@table:nowhere", "@cite:nobody1900"])

@@ -20,6 +20,7 @@ from tfcifar.run_dir import RunDir
         "python -m tfcifar.train --level 2 --resume --set epochs=3",
         "python -m tfcifar.train --run-dir runs/x --level 2 --set epochs=3 --seed 7",
         "python -m tfcifar.train --level 2 --seeds 0 1 --set epochs=3 --output results/x.md",
+        "python -m tfcifar.train --level 2 --record --set epochs=3",
     ],
 )
 def test_the_command_on_record_loses_what_belongs_to_one_run_and_nothing_else(command):

@@ -11,6 +11,7 @@ from tfcifar.evaluation.statistics import (
     compare_over_seeds,
     mcnemar,
     mean_and_std,
+    mean_interval,
     paired_bootstrap,
     verdict,
     wilson_interval,
@@ -35,6 +36,13 @@ def test_wilson_interval_equals_the_formula():
     middle, half = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     expected = (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
     assert wilson_interval(9_500, 10_000) == pytest.approx(expected, abs=1e-7)
+
+
+def test_the_interval_of_a_mean_is_students():
+    """Mean 5, standard deviation 2 over four values; t(0.975, 3) = 3.182 (any table)."""
+    mean, half = mean_interval([5 - 3**0.5, 5 + 3**0.5, 5 - 3**0.5, 5 + 3**0.5])
+    assert mean == pytest.approx(5)
+    assert half == pytest.approx(3.182 * 2 / 2, abs=1e-3)
 
 
 def test_mcnemar_equals_the_binomial_sum():

@@ -27,6 +27,7 @@ from tfcifar.evaluation.openings import judged_on, model_digest
 from tfcifar.evaluation.tta import VIEWS
 from tfcifar.reporting import figures
 from tfcifar.reporting.ensemble_report import write_ensemble_report
+from tfcifar.reporting.reliability import plot_reliability
 from tfcifar.run_dir import RunDir, read_json, write_csv, write_json
 
 
@@ -129,4 +130,4 @@ def _write_metrics(folder: RunDir, members: Members, ensemble: Ensemble, predict
     figures.plot_per_class(metrics["per_class"], folder.figures / "per_class.png")
     probabilities = softmax(predicted["test"])
     bins = reliability_bins(probabilities.max(-1), probabilities.argmax(-1) == members.test_labels)
-    figures.plot_reliability(bins, metrics["ece"], folder.figures / "reliability.png")
+    plot_reliability(bins, metrics["ece"], folder.figures / "reliability.png")

@@ -22,6 +22,7 @@ from tfcifar.recipe import TTA_VIEWS, Recipe
 from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting import figures
+from tfcifar.reporting.reliability import plot_reliability
 from tfcifar.run_dir import RunDir, read_history, read_json, write_csv, write_json
 from tfcifar.training.trainer import check_same_data
 
@@ -178,4 +179,4 @@ def _plot(run_dir: RunDir, metrics: dict, predictions: dict) -> None:
     figures.plot_confusion(metrics["confusion"], names, run_dir.figures / "confusion_matrix.png")
     figures.plot_per_class(metrics["per_class"], run_dir.figures / "per_class.png")
     bins = reliability_bins(probabilities.max(-1), probabilities.argmax(-1) == predictions["test_labels"])
-    figures.plot_reliability(bins, metrics["ece"], run_dir.figures / "reliability.png")
+    plot_reliability(bins, metrics["ece"], run_dir.figures / "reliability.png")

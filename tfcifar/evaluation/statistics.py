@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import binomtest, bootstrap, t
 
 SIGNIFICANCE_LEVEL = 0.05
 
@@ -23,6 +23,12 @@ def mean_and_std(values: Sequence[float]) -> tuple[float, float | None]:
     if len(values) == 0:
         raise ValueError("values: expected at least one number. Received: none")
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """Mean and half the width of its 95% interval (Student's t), of at least two independent values."""
+    half = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
+    return float(np.mean(values)), float(half)
 
 
 def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> dict:

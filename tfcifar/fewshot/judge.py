@@ -1,10 +1,8 @@
-"""Accuracy over episodes, with its interval."""
+"""Accuracy over episodes."""
 
-import math
 import time
 
 import numpy as np
-from scipy.stats import t
 from tqdm import tqdm
 
 from tfcifar.fewshot.episodes import EpisodeSampler
@@ -29,9 +27,3 @@ def accuracies(method: Method, sampler: EpisodeSampler, episodes: int, shown: st
         # One by one they would be judged the same: no method looks at other queries.
         found[number] = (learned.logits(episode.query_images).argmax(1) == episode.query_labels).mean()
     return found, float(np.median(seconds))
-
-
-def mean_interval(values: np.ndarray) -> tuple[float, float]:
-    """Mean and half the width of its 95% interval (Student's t), of independent values [n], n > 1."""
-    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
-    return float(values.mean()), float(half)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import keras
@@ -14,7 +14,7 @@ from pipelines.errors import InputError
 from pipelines.splits import checksum
 from tfcifar.environment import describe_environment
 from tfcifar.fewshot.class_split import ClassSplit
-from tfcifar.fewshot.episodes import EpisodeSampler
+from tfcifar.fewshot.episodes import Episode, EpisodeSampler
 from tfcifar.fewshot.judge import accuracies
 from tfcifar.fewshot.methods import method_class
 from tfcifar.fewshot.methods.gradient import GradientMethod
@@ -99,18 +99,16 @@ def open_learner(folder: Path) -> GradientMethod:
 def _make_step(method: GradientMethod, optimizer: keras.optimizers.Optimizer, ways: int) -> Callable:
     """Compiled: a batch of episodes -> mean loss; changes the method's variables."""
     variables = method.meta_variables()
-
-    def of_task(task):
-        support_images, support_labels, query_images, query_labels = task
-        return method.task_gradients(support_images, support_labels, query_images, query_labels, ways)
-
-    signature = (*(tf.TensorSpec(each.shape) for each in variables),)
+    gradients_of_task = [tf.TensorSpec(each.shape) for each in variables]
 
     @tf.function(reduce_retracing=True)
     def step(*episodes):
         # One episode after the other, each in a graph that is made once; several at a time where there are cores.
         gradients, losses = tf.map_fn(
-            of_task, episodes, fn_output_signature=(list(signature), tf.TensorSpec([])), parallel_iterations=4
+            lambda task: method.task_gradients(task, ways),
+            episodes,
+            fn_output_signature=(gradients_of_task, tf.TensorSpec([])),
+            parallel_iterations=4,
         )
         optimizer.apply([tf.reduce_mean(each, 0) for each in gradients], variables)
         return tf.reduce_mean(losses)
@@ -121,8 +119,7 @@ def _make_step(method: GradientMethod, optimizer: keras.optimizers.Optimizer, wa
 def _batch(sampler: EpisodeSampler, iteration: int, size: int) -> tuple:
     """Episodes of an iteration, stacked; a pure function of its number, so that a resumed run sees the same."""
     drawn = [sampler.draw(iteration * size + place) for place in range(size)]
-    names = ("support_images", "support_labels", "query_images", "query_labels")
-    return tuple(tf.constant(np.stack([getattr(each, name) for each in drawn])) for name in names)
+    return tuple(tf.constant(np.stack([getattr(each, part.name) for each in drawn])) for part in fields(Episode))
 
 
 def _validate(method: GradientMethod, split: ClassSplit, settings: FewShot) -> float | None:

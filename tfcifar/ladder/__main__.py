@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
         print(write_ladder(folder, {f"{step.level} {step.name}": step.command for step in steps}))
         print(f"report: {folder / 'report.html'}, report.md, report.json")
         if args.record:
-            record_ladder(folder, command_without_run(current_command()).replace(" --record", ""))
+            record_ladder(folder, command_without_run(current_command()))
 
 
 if __name__ == "__main__":

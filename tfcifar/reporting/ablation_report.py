@@ -82,7 +82,7 @@ def record_ablation(name: str, results: list[GridRow], output: Path, folder: Pat
     for file in ("ablation.md", "ablation.csv", "ablation.png"):
         shutil.copyfile(output / file, target / file)
     environment = environment_of([run_dir for each in results for run_dir in each.run_dirs])
-    command = command_without_run(current_command()).replace(" --record", "")
+    command = command_without_run(current_command())
     command += f" --seeds {' '.join(map(str, results[0].seeds))}"
     seconds = sum(sum(each.seconds) for each in results)
     record_table(name, "rows", len(results), len(results[0].seconds), command, seconds, environment, folder)

@@ -1,12 +1,11 @@
 """Figures that set several runs side by side, from plain data to PNG."""
 
 import math
-from itertools import cycle
 from pathlib import Path
 
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from tfcifar.reporting.style import BLACK, BLUE, GREEN, GREY, ORANGE, new_figure
+from tfcifar.reporting.style import BLACK, BLUE, GREEN, GREY, ORANGE, line_styles, new_figure
 
 
 def plot_comparison(rows: list[dict], path: str | Path) -> None:
@@ -63,7 +62,7 @@ def plot_all_curves(histories: dict[str, list[dict]], path: str | Path) -> None:
         path: the PNG to write, 1080 pixels wide.
     """
     best = {name: _best(history) for name, history in histories.items()}
-    styles = cycle(["-"] * 7 + ["--"] * 7 + [":"] * 7)  # the colours begin again after seven
+    styles = line_styles()
     with new_figure(path, 9, 4.8 + 0.11 * len(histories)) as figure:
         ax = figure.subplots()
         late = []

@@ -4,10 +4,9 @@ import shutil
 from pathlib import Path
 
 from tfcifar.environment import describe_environment, record_command
-from tfcifar.evaluation.statistics import compare_means
+from tfcifar.evaluation.statistics import compare_means, mean_interval
 from tfcifar.fewshot import META_LEARNED, METHODS
 from tfcifar.fewshot.benchmark_run import Judged
-from tfcifar.fewshot.judge import mean_interval
 from tfcifar.reporting.results import RESULTS, command_without_run, record_table
 from tfcifar.reporting.style import GREY, new_figure
 from tfcifar.run_dir import write_csv, write_text
@@ -139,7 +138,7 @@ def record_fewshot(judged: list[Judged], output: Path, folder: Path = RESULTS) -
     for name in FILES:
         shutil.copyfile(output / name, target / name)
     environment = describe_environment()
-    command = command_without_run(environment["command"]).replace(" --record", "")
+    command = command_without_run(environment["command"])
     trained = {(each.data, each.training_seconds) for each in judged}  # the baselines share a network
     learning = sum(each.learn_seconds * len(each.accuracies) for each in judged)
     seconds = sum(seconds for _, seconds in trained) + learning

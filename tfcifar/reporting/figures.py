@@ -1,4 +1,4 @@
-"""Every figure, from plain data to PNG: most of one run's are made here, those of several in comparisons.py."""
+"""Figures of one run, from plain data to PNG."""
 
 import math
 from collections.abc import Sequence
@@ -12,19 +12,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from pipelines.disk_images import Images
-from tfcifar.reporting.comparisons import plot_all_curves, plot_comparison
-from tfcifar.reporting.reliability import plot_reliability
 from tfcifar.reporting.style import AMBER, BLACK, BLUE, GREY, LIGHT_GREY, ORANGE, log_scale, new_figure
-
-__all__ = [
-    "plot_all_curves",
-    "plot_comparison",
-    "plot_confusion",
-    "plot_curves",
-    "plot_mistakes",
-    "plot_per_class",
-    "plot_reliability",
-]
 
 MOST_CLASSES_WITH_NUMBERS = 20  # beyond it, the numbers in a confusion matrix would be smaller than 7 points
 MOST_BARS = 40  # beyond it, only the two ends of the list of classes are shown

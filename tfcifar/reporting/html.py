@@ -33,7 +33,7 @@ def write_html(report: Path) -> Path:
     import markdown
 
     text = report.read_text(encoding="utf-8")
-    body = markdown.markdown(text.replace("&", "&amp;").replace("<", "&lt;"), extensions=["tables"])
+    body = markdown.markdown(_escaped(text), extensions=["tables"])
     body = re.sub(r'src="([^":]+\.png)"', lambda match: f'src="{embedded(report.parent / match[1])}"', body)
     title = re.search(r"^# (.+)$", text, re.MULTILINE)
     page = PAGE.format(title=_escaped(title[1] if title else report.stem), style=STYLE, body=body)

@@ -1,23 +1,18 @@
 """The systems of a ladder side by side: quality, cost, what each step bought, and the commands behind it."""
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting.html import write_html
+from tfcifar.reporting.ladder_systems import RUNS, STUDENT, System, load_systems, what_steps_bought
 from tfcifar.reporting.pareto import plot_pareto
 from tfcifar.reporting.results import RESULTS, put_on_record
-from tfcifar.reporting.robustness import load_scores
-from tfcifar.reporting.run_report import EvaluatedRun, check_same_test_images, load_run
+from tfcifar.reporting.run_report import check_same_test_images, load_run
 from tfcifar.reporting.style import BLUE, GREEN, ORANGE
 from tfcifar.reporting.tables import decimal, duration, percent
-from tfcifar.robustness.predictions import file_of
-from tfcifar.robustness.scores import mean_of
 from tfcifar.run_dir import read_json, write_json, write_text
 
-STUDENT, ENSEMBLE, INT8 = "level_5", "ensemble", "level_5 INT8"
-RUNS = ("level_1", "level_2", "level_3", ENSEMBLE, STUDENT)
 KINDS = {"float32 file": (BLUE, "o"), "members' float32 files": (GREEN, "D"), "INT8 file": (ORANGE, "s")}
 # File -> (title, x axis, the field that is plotted there).
 FIGURES = {
@@ -25,32 +20,6 @@ FIGURES = {
     "accuracy_size.png": ("Test accuracy against size", "size of the files, MB", "megabytes"),
     "accuracy_training.png": ("Test accuracy against training", "minutes of training", "minutes"),
 }
-
-
-@dataclass(frozen=True)
-class System:
-    """What is known of one system; None where it was not measured.
-
-    accuracy, low, high, corrupted: fractions. nll, calibrated_nll: nats. minutes: of training, its own or its members'.
-    macs: of one image. megabytes, ms: of the files that are deployed, on one thread.
-    """
-
-    name: str
-    model: str
-    kind: str
-    accuracy: float
-    low: float
-    high: float
-    nll: float
-    ece: float
-    calibrated_nll: float | None
-    calibrated_ece: float | None
-    corrupted: float | None
-    minutes: float
-    parameters: int
-    macs: int
-    megabytes: float | None
-    ms: float | None
 
 
 def write_ladder(folder: Path, commands: dict[str, str]) -> str:
@@ -67,8 +36,7 @@ def write_ladder(folder: Path, commands: dict[str, str]) -> str:
     """
     runs = {name: load_run(folder / name) for name in RUNS}
     check_same_test_images(list(runs.values()))
-    systems = _systems(folder, runs)
-    bought = _bought(runs, _card(folder))
+    systems, bought = load_systems(folder, runs), what_steps_bought(folder, runs)
     first = runs["level_1"]
     parts = [
         f"Five levels on {first.metrics['dataset']}, judged on the same {len(first.correct):,} test images. "
@@ -112,87 +80,6 @@ def record_ladder(folder: Path, command: str, results: Path = RESULTS) -> None:
         for each in report["systems"]
     ]
     put_on_record(entries, results=results)
-
-
-def _systems(folder: Path, runs: dict[str, EvaluatedRun]) -> list[System]:
-    files = _files(folder)
-    float32 = {name: files[f"{name}.float32.tflite"] for name in RUNS if name != ENSEMBLE}
-    members = [float32[name] for name in runs[ENSEMBLE].metrics["members"]]
-    float32[ENSEMBLE] = {key: sum(each[key] for each in members) for key in ("megabytes", "ms")}
-    systems = []
-    for name, run in runs.items():
-        metrics, calibrated = run.metrics, _calibrated(run)
-        low, high = metrics["accuracy_ci95"]
-        systems.append(
-            System(
-                name=name,
-                model=metrics["model"],
-                kind="members' float32 files" if name == ENSEMBLE else "float32 file",
-                accuracy=metrics["accuracy"],
-                low=low,
-                high=high,
-                nll=metrics["loss"],
-                ece=metrics["ece"],
-                calibrated_nll=calibrated["nll"],
-                calibrated_ece=calibrated["ece"],
-                corrupted=_corrupted(run),
-                minutes=metrics["train_seconds"] / 60,
-                parameters=metrics["parameters"],
-                macs=metrics["macs"],
-                **float32[name],
-            )
-        )
-    student, card = systems[-1], _card(folder)
-    on_test = card["metrics"]["test"]
-    low, high = on_test["accuracy_ci95"]
-    int8 = System(INT8, student.model, "INT8 file", on_test["accuracy"], low, high, on_test["nll"], on_test["ece"],
-                  None, None, None, student.minutes, student.parameters, student.macs,
-                  **files[card["file"]])  # fmt: skip
-    return [*systems, int8]
-
-
-def _files(folder: Path) -> dict[str, dict]:
-    """Megabytes, and milliseconds for one image on one thread, by the name of the file."""
-    results = read_json(folder / "benchmark" / "benchmark.json")
-    threads, batch = min(results["threads"]), min(results["batch"])
-    latency = {
-        each["file"]: each["p50_ms"]
-        for each in results["measurements"]
-        if (each["threads"], each["batch"]) == (threads, batch)
-    }
-    return {
-        Path(each["file"]).name: {"megabytes": each["bytes"] / 1e6, "ms": latency.get(each["file"])}
-        for each in results["artifacts"]
-    }
-
-
-def _card(folder: Path) -> dict:
-    """Of the INT8 file that the ladder ends with."""
-    return read_json(folder / STUDENT / "export" / f"{STUDENT}.int8.tflite.json")
-
-
-def _calibrated(run: EvaluatedRun) -> dict:
-    rows = read_json(run.run_dir.calibration)["rows"]
-    return next(row for row in rows if row["split"] == "test" and row["kept"])
-
-
-def _corrupted(run: EvaluatedRun) -> float | None:
-    """Mean accuracy over the standard corruptions; ensembles are not judged on corrupted images."""
-    if not file_of(run.run_dir, "test", "scores.csv").is_file():
-        return None
-    scores, _ = load_scores([run.run_dir], "test")
-    return mean_of(scores[run.run_dir.name], "accuracy")
-
-
-def _bought(runs: dict[str, EvaluatedRun], card: dict) -> list[dict]:
-    """A row for each step: `system`, `against`, and how their accuracies compare, as fractions."""
-    members = [runs[name] for name in runs[ENSEMBLE].metrics["members"]]
-    best = max(members, key=lambda run: run.metrics["validation_accuracy"]).run_dir.name
-    pairs = [("level_2", "level_1"), ("level_3", "level_2"), (ENSEMBLE, best), (STUDENT, ENSEMBLE)]
-    found = [
-        {"system": name, "against": other, **compare(runs[name].correct, runs[other].correct)} for name, other in pairs
-    ]
-    return [*found, {"system": INT8, "against": STUDENT, **card["flips"]}]
 
 
 def _quality(systems: list[System]) -> str:

@@ -1,7 +1,8 @@
-"""results/: the official figures on record, and the README's table that is made from them."""
+"""results/: the official figures on record."""
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.errors import InputError
@@ -46,7 +47,7 @@ def record(name: str, runs: list[EvaluatedRun], results: Path = RESULTS) -> list
         "n": len(seeds),
         "command": f"{command} --seed {' '.join(map(str, seeds))}",
         "seconds": round(sum(each["train_seconds"] for each in metrics) / len(seeds), 1),
-        **{key: "; ".join(dict.fromkeys(each[key] for each in environments)) for key in ("hardware", "commit")},
+        **_in_common(environments),
         "details": f"results/{name}/",
         **({"trained_on": "train + validation"} if recipe.data.train_on_validation else {}),
     }
@@ -113,7 +114,10 @@ def record_table(
 
 def environment_of(run_dirs: list[RunDir]) -> dict:
     """What `record_table` needs of the environments of several runs: `hardware` and `commit`, all that there were."""
-    environments = [read_json(run_dir.environment) for run_dir in run_dirs]
+    return _in_common([read_json(run_dir.environment) for run_dir in run_dirs])
+
+
+def _in_common(environments: Sequence[dict]) -> dict:
     return {key: "; ".join(dict.fromkeys(each[key] for each in environments)) for key in ("hardware", "commit")}
 
 
@@ -142,8 +146,8 @@ def _short(value: float) -> float:
 
 
 def command_without_run(command: str) -> str:
-    """A training command without what belongs to one run of it: seeds, run directory, output, resuming."""
-    return re.sub(rf" --seeds?( \d+)+|{RUN_DIR_OPTION}| --output[ =]\S+| --resume\b", "", command)
+    """A command without what belongs to one run of it: seeds, run directory, output, resuming, the record itself."""
+    return re.sub(rf" --seeds?( \d+)+|{RUN_DIR_OPTION}| --output[ =]\S+| --(resume|record)\b", "", command)
 
 
 def _copy_evidence(run: EvaluatedRun, folder: Path) -> None:

@@ -1,14 +1,13 @@
 """Figures of runs under corruption and attack, from plain data to PNG."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 import seaborn as sns
 from matplotlib.ticker import PercentFormatter
 
-from tfcifar.reporting.style import LIGHT_GREY, new_figure
+from tfcifar.reporting.style import LIGHT_GREY, line_styles, new_figure
 
 MOST_NUMBERED_COLUMNS = 12  # beyond it, the numbers in a table of accuracies would not fit
 
@@ -27,7 +26,7 @@ def plot_by_severity(
         lowest: where the axis begins; None: where the data does.
         path: the PNG to write, 1080 pixels wide.
     """
-    styles = cycle(["-"] * 7 + ["--"] * 7 + [":"] * 7)  # the colours begin again after seven
+    styles = line_styles()
     with new_figure(path, 9, 4.6 + 0.11 * len(values)) as figure:
         ax = figure.subplots()
         for name, by_severity in values.items():
@@ -99,7 +98,7 @@ def plot_attacks(rows: list[dict], path: str | Path) -> None:
         figure.suptitle(f"Under attack, {rows[0]['images']:,} images: sanity figures, not a defence evaluation")
         axes = figure.subplots(1, len(attacks), sharey=True, squeeze=False)[0]
         for ax, attack in zip(axes, attacks, strict=True):
-            styles = cycle(["-"] * 7 + ["--"] * 7 + [":"] * 7)
+            styles = line_styles()
             for run in runs:
                 points = [row for row in rows if row["run"] == run and row["attack"] in ("none", attack)]
                 places = [epsilons.index(row["epsilon"]) for row in points]

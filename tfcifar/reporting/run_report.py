@@ -13,7 +13,7 @@ from tfcifar.arrays import read_arrays
 from tfcifar.evaluation.class_analysis import compare_classes, most_confused_pairs
 from tfcifar.evaluation.openings import judged_on
 from tfcifar.evaluation.statistics import compare
-from tfcifar.reporting import figures
+from tfcifar.reporting.comparisons import plot_all_curves, plot_comparison
 from tfcifar.reporting.html import write_html
 from tfcifar.reporting.tables import duration, in_markdown
 from tfcifar.run_dir import RunDir, read_history, read_json, write_text, write_whole
@@ -79,10 +79,10 @@ def write_comparison(runs: list[EvaluatedRun], output: Path) -> str:
         for run in runs
         for low, high in [run.metrics["accuracy_ci95"]]
     ]
-    figures.plot_comparison(rows, output / "comparison.png")
+    plot_comparison(rows, output / "comparison.png")
     histories = {run.run_dir.name: run.history for run in runs if run.history}
     if histories:
-        figures.plot_all_curves(histories, output / "curves.png")
+        plot_all_curves(histories, output / "curves.png")
     parts = ["# Comparison" if len(runs) > 1 else f"# {first.run_dir.name}", _table(runs)]
     if len(runs) > 1:
         parts += [f"Against {first.run_dir.name}, on the same {len(first.correct):,} test images:", _tests(runs)]

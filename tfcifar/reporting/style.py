@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
@@ -19,13 +20,14 @@ DPI = 120  # 9 inches are 1080 pixels: sharp at the width at which a README show
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 AMBER, SKY, BLACK = "#E69F00", "#56B4E9", "#222222"
 GREY, LIGHT_GREY = "#767676", "#E6E6E6"
+COLORS = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, BLACK)  # of lines, in turn
 
 STYLE = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same figure on every machine
     "font.size": 10,
     "text.parse_math": False,  # a class may be called "$1_to_$5"
     "text.color": BLACK,
-    "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, BLACK]),
+    "axes.prop_cycle": cycler(color=COLORS),
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
@@ -60,6 +62,11 @@ def new_figure(path: str | Path, width: float, height: float) -> Iterator[Figure
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
         write_whole(Path(path), lambda temporary: figure.savefig(temporary, dpi=DPI))
+
+
+def line_styles() -> Iterator[str]:
+    """A style for each line of a figure: another one where the colours begin again."""
+    return cycle(style for style in ("-", "--", ":") for _ in COLORS)
 
 
 def log_scale(ax: Axes, axis: str, values: Sequence[float]) -> None:

@@ -7,9 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from tfcifar.reporting.style import AMBER, BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, new_figure
+from tfcifar.reporting.style import COLORS, GREY, line_styles, new_figure
 
-COLORS = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, BLACK)
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 SOURCE_TITLES = {"single": "One pass, no dropout", "mc_dropout": "MC dropout", "ensemble": "Ensemble"}
 
@@ -42,7 +41,7 @@ def plot_all_risk_coverage(curves: dict[str, dict], path: str | Path) -> None:
         curves: rows of `score_measure` by what they are called.
         path: the PNG to write, 1080 pixels wide.
     """
-    styles = cycle(["-"] * len(COLORS) + ["--"] * len(COLORS) + [":"] * len(COLORS))
+    styles = line_styles()
     with new_figure(path, 9, 4.8 + 0.11 * len(curves)) as figure:
         ax = figure.subplots()
         for name in sorted(curves, key=lambda name: curves[name]["aurc"]):

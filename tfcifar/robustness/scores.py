@@ -1,6 +1,5 @@
 """From predictions of corrupted images to figures."""
 
-import csv
 from collections.abc import Collection
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from pipelines.corruptions_names import EXTRA, STANDARD
 from tfcifar.evaluation.metrics import classification_metrics
 from tfcifar.robustness.predictions import CLEAN, Predictions
+from tfcifar.run_dir import read_csv
 
 
 def score_rows(predictions: Predictions, plan: dict[str, list[int]], limit: int | None) -> list[dict]:
@@ -42,11 +42,10 @@ def score_rows(predictions: Predictions, plan: dict[str, list[int]], limit: int 
 def read_rows(path: Path) -> list[dict]:
     """The rows of scores.csv or attacks.csv, with numbers as numbers."""
     whole, fractions = ("images", "severity", "epsilon"), ("accuracy", "nll", "ece", "loss")
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            {key: int(each) if key in whole else float(each) if key in fractions else each for key, each in row.items()}
-            for row in csv.DictReader(file)
-        ]
+    return [
+        {key: int(each) if key in whole else float(each) if key in fractions else each for key, each in row.items()}
+        for row in read_csv(path)
+    ]
 
 
 def corruptions_of(rows: list[dict]) -> list[str]:

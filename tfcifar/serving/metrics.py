@@ -1,10 +1,11 @@
 """What Prometheus reads at /metrics. Several processes add up theirs through files in one folder."""
 
-import os
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from pipelines.processes import is_running
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -69,16 +70,8 @@ class Metrics:
         if self.folder is None:
             return generate_latest(self.registry)
         for path in self.folder.glob("gauge_live*.db"):
-            if not _is_alive(int(path.stem.rpartition("_")[2])):  # killed: what it was busy with no longer counts
+            if not is_running(int(path.stem.rpartition("_")[2])):  # killed: what it was busy with no longer counts
                 path.unlink(missing_ok=True)
         registry = CollectorRegistry()
         MultiProcessCollector(registry, self.folder)
         return generate_latest(registry)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True

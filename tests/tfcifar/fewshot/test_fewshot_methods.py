@@ -9,7 +9,6 @@ from pipelines.errors import InputError
 from tests.tfcifar.fewshot.conftest import colours
 from tfcifar.fewshot import METHODS
 from tfcifar.fewshot.confidence import cross_validate, temperature_for
-from tfcifar.fewshot.judge import mean_interval
 from tfcifar.fewshot.methods import method_class
 from tfcifar.fewshot.methods.feature_head import Features
 from tfcifar.models.saved import load_model
@@ -109,13 +108,6 @@ def test_a_few_right_answers_make_nobody_certain():
     assert confidence == pytest.approx(11 / 12, abs=1e-6)
     assert temperature_for(logits, 0) == 100  # no temperature makes two classes less than half sure
     assert temperature_for(np.eye(2)[[0, 1]] * 1e-9, 2) == 0.01
-
-
-def test_the_interval_is_students():
-    """Mean 5, standard deviation 2 over four values; t(0.975, 3) = 3.182 (any table)."""
-    mean, half = mean_interval(np.array([5 - 3**0.5, 5 + 3**0.5, 5 - 3**0.5, 5 + 3**0.5]))
-    assert mean == pytest.approx(5)
-    assert half == pytest.approx(3.182 * 2 / 2, abs=1e-3)
 
 
 def test_an_unknown_method_is_named_with_the_nearest():

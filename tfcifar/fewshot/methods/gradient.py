@@ -10,6 +10,8 @@ from tfcifar.fewshot.inner_loop import Network, adapt, cross_entropy
 from tfcifar.fewshot.methods import Learned
 from tfcifar.fewshot.methods.feature_head import with_head
 
+Task = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]  # the fields of an `Episode`, in their order
+
 
 class GradientMethod:
     """Steps of gradient descent on the support images.
@@ -39,18 +41,8 @@ class GradientMethod:
         """What meta-training changes: the weights of the body, and the rates where they are learned."""
         return [*self.network.weights, *(self.log_rates if self.learns_rates else [])]
 
-    def task_gradients(
-        self,
-        support_images: tf.Tensor,
-        support_labels: tf.Tensor,
-        query_images: tf.Tensor,
-        query_labels: tf.Tensor,
-        num_classes: int,
-    ) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Gradients of one task for `meta_variables`, and the loss of its query images after the steps.
-
-        Args: as in `Episode`, tensors; num_classes: of the task.
-        """
+    def task_gradients(self, task: Task, num_classes: int) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Gradients of one task for `meta_variables`, and the loss of its query images after the steps."""
         raise NotImplementedError
 
     def make_outer_optimizer(self, iterations: int, learning_rate: float) -> keras.optimizers.Optimizer:

@@ -7,7 +7,7 @@ one for each tensor as in Antoniou, Edwards and Storkey 2019, arXiv:1810.09502.
 import tensorflow as tf
 
 from tfcifar.fewshot.inner_loop import cross_entropy
-from tfcifar.fewshot.methods.gradient import GradientMethod
+from tfcifar.fewshot.methods.gradient import GradientMethod, Task
 
 
 class Maml(GradientMethod):
@@ -16,14 +16,8 @@ class Maml(GradientMethod):
     name = "maml"
     second_order = True
 
-    def task_gradients(
-        self,
-        support_images: tf.Tensor,
-        support_labels: tf.Tensor,
-        query_images: tf.Tensor,
-        query_labels: tf.Tensor,
-        num_classes: int,
-    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+    def task_gradients(self, task: Task, num_classes: int) -> tuple[list[tf.Tensor], tf.Tensor]:
+        support_images, support_labels, query_images, query_labels = task
         with tf.GradientTape() as tape:
             start = [*self.network.start(), *self.network.new_head(num_classes)]
             adapted = self.steps_from(start, support_images, support_labels, self.second_order)

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfcifar.fewshot.inner_loop import cross_entropy
-from tfcifar.fewshot.methods.gradient import GradientMethod
+from tfcifar.fewshot.methods.gradient import GradientMethod, Task
 
 
 class Reptile(GradientMethod):
@@ -16,14 +16,8 @@ class Reptile(GradientMethod):
     name = "reptile"
     learns_rates = False
 
-    def task_gradients(
-        self,
-        support_images: tf.Tensor,
-        support_labels: tf.Tensor,
-        query_images: tf.Tensor,
-        query_labels: tf.Tensor,
-        num_classes: int,
-    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+    def task_gradients(self, task: Task, num_classes: int) -> tuple[list[tf.Tensor], tf.Tensor]:
+        support_images, support_labels, query_images, query_labels = task
         images = tf.concat([support_images, query_images], 0)
         labels = tf.concat([support_labels, query_labels], 0)
         start = self.network.start()

@@ -120,20 +120,19 @@ class NumberedDocument:
 
         return MARK.sub(replace, text)
 
-    def headings(self) -> list[tuple[Heading, str]]:
-        """Each heading with its number, "" for one without."""
+    def blocks(self) -> list[tuple[Block, str]]:
+        """In their order, each heading with its number; "" for one without, and for all other blocks."""
         section = part = 0
         found = []
         for block in self.document.blocks:
-            if isinstance(block, Heading):
-                number = ""
-                if block.numbered and block.level == 1:
-                    section, part = section + 1, 0
-                    number = f"{section}"
-                elif block.numbered:
-                    part += 1
-                    number = f"{section}.{part}"
-                found.append((block, number))
+            number = ""
+            if isinstance(block, Heading) and block.numbered and block.level == 1:
+                section, part = section + 1, 0
+                number = f"{section}"
+            elif isinstance(block, Heading) and block.numbered:
+                part += 1
+                number = f"{section}.{part}"
+            found.append((block, number))
         return found
 
     def sources(self) -> list[tuple[str, tuple[Path, ...]]]:

@@ -4,10 +4,10 @@ import numpy as np
 
 from tfcifar.evaluation.class_analysis import compare_classes, most_confused_pairs
 from tfcifar.reporting.research.document import Document, Figure, Heading, Paragraph, Table
-from tfcifar.reporting.research.evidence import Evidence, points, read_csv
+from tfcifar.reporting.research.evidence import Evidence, points
 from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.reporting.tables import in_words, percent
-from tfcifar.run_dir import read_json
+from tfcifar.run_dir import read_csv, read_json
 
 
 def add_errors(document: Document, evidence: Evidence) -> None:

@@ -1,6 +1,5 @@
 """What the folders given to a report hold, read once."""
 
-import csv
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -174,11 +173,6 @@ def _check_up_to_date(run_dir: RunDir) -> None:
             f"report: the model of {run_dir.path} has changed since its uncertainty was measured; "
             f"run python -m tfcifar.uncertainty {run_dir.path}."
         )
-
-
-def read_csv(path: Path) -> list[dict]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def points(value: float, digits: int = 2) -> str:

@@ -8,6 +8,7 @@ from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.reporting.tables import in_words, percent
 from tfcifar.robustness.scores import summarize
 from tfcifar.run_dir import read_json
+from tfcifar.uncertainty import ENTROPY, MC_DROPOUT
 
 
 def add_front(document: Document, evidence: Evidence) -> None:
@@ -103,11 +104,11 @@ def _of_robustness(evidence: Evidence) -> list[str]:
 
 def _of_abstaining(evidence: Evidence) -> list[str]:
     judged = [read_json(run.run_dir.uncertainty / "scores.json") for run in evidence.uncertainty()]
-    judged = [scores for scores in judged if scores["split"] == "test" and "mc_dropout" in scores["sources"]]
+    judged = [scores for scores in judged if scores["split"] == "test" and MC_DROPOUT in scores["sources"]]
     if not judged:
         return []
     scores = judged[0]
-    deciles = scores["sources"]["mc_dropout"]["measures"]["predictive_entropy"]["deciles"]
+    deciles = scores["sources"][MC_DROPOUT]["measures"][ENTROPY]["deciles"]
     return [
         f"Ordered by the uncertainty that Monte Carlo dropout gives, the surest tenth of the images holds "
         f"{percent(deciles[0], 1)} mistakes and the least sure {percent(deciles[-1], 1)} (`{scores['run']}`)."

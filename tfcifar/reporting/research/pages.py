@@ -55,15 +55,13 @@ PAGE = """<!doctype html>
 
 def write_page(document: NumberedDocument, path: Path) -> None:
     """Write `document` to `path`, an HTML file. Markup in its text is shown, not obeyed."""
-    headings = iter(document.headings())
     parts, contents = [], []
-    for block in document.document.blocks:
+    for block, number in document.blocks():
         if isinstance(block, Heading):
-            heading, number = next(headings)
-            place = f"section-{number or heading.text.lower().replace(' ', '-')}"
-            words = f"{number} {_inline(document, heading.text)}".strip()
-            parts.append(f'<h{heading.level + 1} id="{place}">{words}</h{heading.level + 1}>')
-            contents.append(f'<a href="#{place}"{" class=part" * (heading.level > 1)}>{words}</a>')
+            place = f"section-{number or block.text.lower().replace(' ', '-')}"
+            words = f"{number} {_inline(document, block.text)}".strip()
+            parts.append(f'<h{block.level + 1} id="{place}">{words}</h{block.level + 1}>')
+            contents.append(f'<a href="#{place}"{" class=part" * (block.level > 1)}>{words}</a>')
         else:
             parts.append(_block(document, block))
     parts.append('<h2 id="references">References</h2>')

@@ -63,12 +63,10 @@ def write_pdf(document: NumberedDocument, path: Path) -> int:
         Text(escape(document.document.title), STYLES["title"]),
         Text(escape(document.document.subtitle), STYLES["subtitle"]),
     ]
-    headings = iter(document.headings())
-    for block in document.document.blocks:
+    for block, number in document.blocks():
         if isinstance(block, Heading):
-            heading, number = next(headings)
-            words = f"{number}&nbsp;&nbsp;{_inline(document, heading.text)}" if number else escape(heading.text)
-            story.append(Text(words, ParagraphStyle("kept", STYLES[f"heading{heading.level}"], keepWithNext=True)))
+            words = f"{number}&nbsp;&nbsp;{_inline(document, block.text)}" if number else escape(block.text)
+            story.append(Text(words, ParagraphStyle("kept", STYLES[f"heading{block.level}"], keepWithNext=True)))
         else:
             story += _flowables(document, block)
     story.append(Text("References", ParagraphStyle("kept", STYLES["heading1"], keepWithNext=True)))

@@ -6,9 +6,9 @@ from pathlib import Path
 from pipelines.errors import InputError
 from tfcifar.evaluation.calibrate_run import load_calibration
 from tfcifar.reporting.research.document import Document, Figure, Table
-from tfcifar.reporting.research.evidence import Evidence, calibration_rows, read_csv
+from tfcifar.reporting.research.evidence import Evidence, calibration_rows
 from tfcifar.reporting.results import RESULTS, put_on_record
-from tfcifar.run_dir import read_json, write_text
+from tfcifar.run_dir import read_csv, read_json, write_text
 
 NUMBERS = (".csv", ".json", ".jsonl")  # not predictions.npz, which are large
 

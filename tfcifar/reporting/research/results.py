@@ -5,11 +5,11 @@ from pathlib import Path
 from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting.comparisons import plot_all_curves, plot_comparison
 from tfcifar.reporting.research.document import Document, Figure, Heading, Paragraph, Table
-from tfcifar.reporting.research.evidence import Evidence, points, read_csv, span
+from tfcifar.reporting.research.evidence import Evidence, points, span
 from tfcifar.reporting.research.systems import seeds_in_words
 from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.reporting.tables import duration, in_words, percent
-from tfcifar.run_dir import read_json
+from tfcifar.run_dir import read_csv, read_json
 
 
 def add_results(document: Document, evidence: Evidence, figures: Path) -> None:

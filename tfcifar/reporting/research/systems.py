@@ -1,10 +1,12 @@
 """What the systems are and how they were trained; the methods that judge them."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from tfcifar.recipe import Recipe
 from tfcifar.reporting.research.document import Bullets, Document, Heading, Paragraph, Table
 from tfcifar.reporting.research.evidence import Evidence, over_seeds
+from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.reporting.tables import in_words
 from tfcifar.run_dir import read_json
 
@@ -107,7 +109,7 @@ def _table(evidence: Evidence) -> Table:
     )
 
 
-def _definition(system):
+def _definition(system: EvaluatedRun) -> Path:
     return system.run_dir.ensemble if system.run_dir.ensemble.is_file() else system.run_dir.recipe
 
 

@@ -1,0 +1,122 @@
+"""What the steps of a ladder have left in its folder: its systems with their figures, and what each step bought."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfcifar.evaluation.statistics import compare
+from tfcifar.reporting.robustness import load_scores
+from tfcifar.reporting.run_report import EvaluatedRun
+from tfcifar.robustness.predictions import file_of
+from tfcifar.robustness.scores import mean_of
+from tfcifar.run_dir import read_json
+
+STUDENT, ENSEMBLE, INT8 = "level_5", "ensemble", "level_5 INT8"
+RUNS = ("level_1", "level_2", "level_3", ENSEMBLE, STUDENT)
+
+
+@dataclass(frozen=True)
+class System:
+    """What is known of one system; None where it was not measured.
+
+    accuracy, low, high, corrupted: fractions. nll, calibrated_nll: nats. minutes: of training, its own or its members'.
+    macs: of one image. megabytes, ms: of the files that are deployed, on one thread.
+    """
+
+    name: str
+    model: str
+    kind: str
+    accuracy: float
+    low: float
+    high: float
+    nll: float
+    ece: float
+    calibrated_nll: float | None
+    calibrated_ece: float | None
+    corrupted: float | None
+    minutes: float
+    parameters: int
+    macs: int
+    megabytes: float | None
+    ms: float | None
+
+
+def load_systems(folder: Path, runs: dict[str, EvaluatedRun]) -> list[System]:
+    """Those of RUNS, and the INT8 file that the ladder ends with."""
+    files = _files(folder)
+    float32 = {name: files[f"{name}.float32.tflite"] for name in RUNS if name != ENSEMBLE}
+    members = [float32[name] for name in runs[ENSEMBLE].metrics["members"]]
+    float32[ENSEMBLE] = {key: sum(each[key] for each in members) for key in ("megabytes", "ms")}
+    systems = []
+    for name, run in runs.items():
+        metrics, calibrated = run.metrics, _calibrated(run)
+        low, high = metrics["accuracy_ci95"]
+        systems.append(
+            System(
+                name=name,
+                model=metrics["model"],
+                kind="members' float32 files" if name == ENSEMBLE else "float32 file",
+                accuracy=metrics["accuracy"],
+                low=low,
+                high=high,
+                nll=metrics["loss"],
+                ece=metrics["ece"],
+                calibrated_nll=calibrated["nll"],
+                calibrated_ece=calibrated["ece"],
+                corrupted=_corrupted(run),
+                minutes=metrics["train_seconds"] / 60,
+                parameters=metrics["parameters"],
+                macs=metrics["macs"],
+                **float32[name],
+            )
+        )
+    student, card = systems[-1], _card(folder)
+    on_test = card["metrics"]["test"]
+    low, high = on_test["accuracy_ci95"]
+    int8 = System(INT8, student.model, "INT8 file", on_test["accuracy"], low, high, on_test["nll"], on_test["ece"],
+                  None, None, None, student.minutes, student.parameters, student.macs,
+                  **files[card["file"]])  # fmt: skip
+    return [*systems, int8]
+
+
+def _files(folder: Path) -> dict[str, dict]:
+    """Megabytes, and milliseconds for one image on one thread, by the name of the file."""
+    results = read_json(folder / "benchmark" / "benchmark.json")
+    threads, batch = min(results["threads"]), min(results["batch"])
+    latency = {
+        each["file"]: each["p50_ms"]
+        for each in results["measurements"]
+        if (each["threads"], each["batch"]) == (threads, batch)
+    }
+    return {
+        Path(each["file"]).name: {"megabytes": each["bytes"] / 1e6, "ms": latency.get(each["file"])}
+        for each in results["artifacts"]
+    }
+
+
+def _card(folder: Path) -> dict:
+    """Of the INT8 file that the ladder ends with."""
+    return read_json(folder / STUDENT / "export" / f"{STUDENT}.int8.tflite.json")
+
+
+def _calibrated(run: EvaluatedRun) -> dict:
+    rows = read_json(run.run_dir.calibration)["rows"]
+    return next(row for row in rows if row["split"] == "test" and row["kept"])
+
+
+def _corrupted(run: EvaluatedRun) -> float | None:
+    """Mean accuracy over the standard corruptions; ensembles are not judged on corrupted images."""
+    if not file_of(run.run_dir, "test", "scores.csv").is_file():
+        return None
+    scores, _ = load_scores([run.run_dir], "test")
+    return mean_of(scores[run.run_dir.name], "accuracy")
+
+
+def what_steps_bought(folder: Path, runs: dict[str, EvaluatedRun]) -> list[dict]:
+    """A row for each step: `system`, `against`, and how their accuracies compare, as fractions."""
+    members = [runs[name] for name in runs[ENSEMBLE].metrics["members"]]
+    best = max(members, key=lambda run: run.metrics["validation_accuracy"]).run_dir.name
+    pairs = [("level_2", "level_1"), ("level_3", "level_2"), (ENSEMBLE, best), (STUDENT, ENSEMBLE)]
+    found = [
+        {"system": name, "against": other, **compare(runs[name].correct, runs[other].correct)} for name, other in pairs
+    ]
+    return [*found, {"system": INT8, "against": STUDENT, **_card(folder)["flips"]}]
