@@ -32,12 +32,19 @@ def model_card(name: str, recipe: Recipe, environment: dict, metrics: dict, card
         "## Training",
         _training(recipe, environment),
         "## Limits",
-        f"It knows {len(card['class_names'])} classes and takes every image for one of them; `predict` marks images "
-        f"that are unlike those of {in_markdown(recipe.data.dataset)}, though not each of them. The figures are those "
-        "of clean test images: blur, noise and weather cost accuracy. Made to learn from and to build on, not for "
-        "decisions about people.",
+        f"It knows {len(card['class_names'])} classes and takes every image for one of them{_foreign(recipe, card)}. "
+        "The figures are those of clean test images: blur, noise and weather cost accuracy. Made to learn from and to "
+        "build on, not for decisions about people.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _foreign(recipe: Recipe, card: dict) -> str:
+    if not card.get("acceptance"):
+        return ""  # trained on its validation images, which would give the bounds
+    return (
+        f"; `predict` marks images that are unlike those of {in_markdown(recipe.data.dataset)}, though not each of them"
+    )
 
 
 def _table(metrics: dict, card: dict) -> str:

@@ -129,7 +129,8 @@ def test_findings_on_the_data_are_in_the_report_with_accuracies_without_duplicat
     run("tfcifar.report", "--level", 4, folders[0], findings, "--output", tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text()
     assert "12 (5.00%) have a near-duplicate" in page
-    assert "<code>sharp</code> 85.00% (90.00%) (" in page
+    assert re.search(r"sharp</td>\s*<td[^>]*>90.00%</td>\s*<td[^>]*>85.00%</td>", page)
+    assert "findings/judged.csv" in page
     assert "finds 7 of 1,000 training labels likely wrong" in page
 
 

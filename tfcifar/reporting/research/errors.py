@@ -1,5 +1,7 @@
 """Where the mistakes lie, and what is wrong with the data itself."""
 
+from pathlib import Path
+
 import numpy as np
 
 from tfcifar.evaluation.class_analysis import compare_classes, most_confused_pairs
@@ -33,6 +35,9 @@ def add_errors(document: Document, evidence: Evidence) -> None:
     _add_classes(document, evidence, shown)
     if evidence.findings:
         document.add(Heading("The data itself", level=2), Paragraph(_data(evidence)))
+    for folder in evidence.findings:
+        if (folder / "judged.csv").is_file():
+            document.add(_without_duplicates(folder))
 
 
 def _shared(evidence: Evidence) -> str:
@@ -75,6 +80,19 @@ def _add_classes(document: Document, evidence: Evidence, shown: EvaluatedRun) ->
     )
 
 
+def _without_duplicates(folder: Path) -> Table:
+    rows = [row for row in read_csv(folder / "judged.csv") if row["views"] == "none"]
+    return Table(
+        f"without_duplicates_{folder.name}",
+        "Test accuracy with and without the images that have a near-duplicate in training.",
+        ("system", "all test images", "without near-duplicates"),
+        tuple(
+            (row["run"], *(percent(float(row[f"{part}_accuracy"])) for part in ("whole", "without"))) for row in rows
+        ),
+        (folder / "judged.csv", folder / "duplicates.json"),
+    )
+
+
 def _data(evidence: Evidence) -> str:
     sentences = []
     for folder in evidence.findings:
@@ -85,16 +103,6 @@ def _data(evidence: Evidence) -> str:
                 f"Of the {found['test_images']:,} test images {found['test_images_with_duplicate']:,} "
                 f"({percent(share)}) have a near-duplicate among the training images @cite:barz2020, found by the "
                 f"distance of features and by aligning the pictures (`{evidence.place(folder)}/duplicates.json`)."
-            )
-        if (folder / "judged.csv").is_file():
-            rows = [row for row in read_csv(folder / "judged.csv") if row["views"] == "none"]
-            accuracies = (
-                f"`{row['run']}` {percent(float(row['without_accuracy']))} ({percent(float(row['whole_accuracy']))})"
-                for row in rows
-            )
-            sentences.append(
-                f"Without these images, and in brackets with them, accuracies are: {', '.join(accuracies)} "
-                f"(`{evidence.place(folder)}/judged.csv`)."
             )
         if (folder / "labels.json").is_file():
             found = read_json(folder / "labels.json")
