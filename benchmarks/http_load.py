@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 
@@ -79,7 +79,7 @@ async def saturate(port: int, request: bytes, connections: int, seconds: float) 
 
 async def offer(port: int, request: bytes, connections: int, seconds: float, per_second: float) -> Load:
     """Open loop: requests at a steady rate whatever the answers, as long as one of `connections` is free."""
-    load, loop, free = Load(), asyncio.get_running_loop(), []
+    load, loop, free = Load(), asyncio.get_running_loop(), deque()
 
     def on_answer(connection: Connection, status, taken: float) -> None:
         _record(load, status, taken)
@@ -92,10 +92,14 @@ async def offer(port: int, request: bytes, connections: int, seconds: float, per
     while (now := time.perf_counter() - started) < seconds:
         while due < now * per_second:
             due += 1
-            if free:
-                free.pop().send(request)
-            else:
+            if not free:
                 load.not_sent += 1
+                continue
+            connection = free.popleft()  # the one that has been idle for longest: servers close those
+            if connection.transport.is_closing():
+                connection = await _connect(loop, port, on_answer)
+                opened.append(connection)
+            connection.send(request)
         await asyncio.sleep(0.001)
     while any(connection.busy for connection in opened):
         await asyncio.sleep(0.01)

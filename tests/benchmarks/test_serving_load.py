@@ -34,6 +34,8 @@ def against(answers: list[bytes], run) -> Load:
                         writer.write(half)
                         await writer.drain()
                         await asyncio.sleep(0)
+                    if b"connection: close" in written:
+                        break
             except asyncio.IncompleteReadError:
                 pass
             writer.close()
@@ -61,6 +63,12 @@ def test_an_open_loop_offers_its_rate_and_counts_refusals():
 def test_connections_that_end_without_an_answer_are_lost_requests():
     load = against([b""], lambda port: saturate(port, REQUEST, connections=2, seconds=0.2))
     assert load.statuses == Counter(lost=2)
+
+
+def test_an_open_loop_opens_connections_anew_that_the_server_has_closed_while_they_were_idle():
+    closing = answer("200 OK").replace(b"content-length", b"connection: close\r\ncontent-length")
+    load = against([closing], lambda port: offer(port, REQUEST, connections=4, seconds=0.5, per_second=20))
+    assert load.statuses.total() == load.statuses[200] > 4  # none is lost
 
 
 def test_figures_follow_from_what_was_counted():
