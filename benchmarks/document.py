@@ -10,7 +10,8 @@ from tfcifar.run_dir import write_text
 def write_section(path: Path, name: str, text: str) -> None:
     """Put `text` between the marks of `name` in `path`; a new section goes to the end of the file."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    section = f"{begin}\n{text.strip()}\n{end}\n"
+    content = text.strip("\n").rstrip()  # the spaces before a command make it code
+    section = f"{begin}\n{content}\n{end}\n"
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}\n", re.DOTALL)
     if pattern.search(before):

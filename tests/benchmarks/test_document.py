@@ -34,3 +34,8 @@ def test_ratios_are_to_the_first_variant_of_the_same_round():
     rows = table("variant", {"as it is": [1.0, 2.0], "slower": [1.5, 4.0]}).splitlines()
     assert rows[2] == "| as it is | 1500 | 1.00 (1.00 to 1.00) |"
     assert rows[3] == "| slower | 2750 | 1.75 (1.50 to 2.00) |"
+
+
+def test_a_command_at_its_start_stays_indented(tmp_path):
+    write_section(tmp_path / "page.md", "one", "\n    python -m command\n")
+    assert "\n    python -m command\n<!--" in (tmp_path / "page.md").read_text()
