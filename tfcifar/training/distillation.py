@@ -23,6 +23,7 @@ from tfcifar.ensemble.saved import Ensemble, load_ensemble
 from tfcifar.ensemble.votes import log_probabilities, mixture
 from tfcifar.evaluation.openings import model_digest
 from tfcifar.models.features import with_features
+from tfcifar.models.inference import fast_logits
 from tfcifar.models.multi_task import CLASSES
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Recipe
@@ -99,7 +100,7 @@ class Teachers:
 
     def _part(self, images: np.ndarray) -> dict[str, np.ndarray]:
         if self.with_features:  # one run, see Distill
-            features, logits = self.members[0].models[0].predict_on_batch(images)
+            features, logits = self.members[0].answers[0](images)
             return {CLASSES: log_probabilities(logits[None], np.ones(1))[0], FEATURES: features}
         said = np.stack([member(images) for member in self.members])
         return {CLASSES: mixture(said, np.full(len(said), 1 / len(said)))}
@@ -120,12 +121,12 @@ class _Member:
         if self.ensemble is not None:
             _check_ensemble(self.ensemble, folder)
         paths = [folder.path] if self.ensemble is None else self.ensemble.run_dirs
-        self.models = [load_model(RunDir(path).model) for path in paths]
-        if with_features_too:
-            self.models = [with_features(model) for model in self.models]
+        models = [load_model(RunDir(path).model) for path in paths]
+        self.answers = [with_features(model).predict_on_batch if with_features_too else fast_logits(model)
+                        for model in models]  # fmt: skip
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        logits = np.stack([model.predict_on_batch(images) for model in self.models]).astype(np.float64)
+        logits = np.stack([answer(images) for answer in self.answers]).astype(np.float64)
         return log_probabilities(logits, np.ones(1))[0] if self.ensemble is None else self.ensemble.combine(logits)
 
 
