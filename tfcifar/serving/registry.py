@@ -30,13 +30,13 @@ class Registry:
         self.settings, self.loader, self.metrics = settings, loader, metrics
         sources = read_arguments(settings.models)
         self.repositories = sources.repositories
-        self.models: dict[Key, ServedModel] = {}
+        self.models: dict[Key, ServedModel] = {}  # those of repositories in the order of their folders' names
+        self.places: dict[Key, tuple[Path, Path]] = {}  # of models from repositories: version folder, repository
         self.seen: dict[Key, tuple] = {}  # states of folders that were not loaded when last looked at
         self.broken: dict[Key, tuple] = {}  # states of folders that could not be loaded
         self.retired: list[ServedModel] = []
         for key, path in sources.fixed.items():
             self._add(key, path)
-        self.fixed = frozenset(sources.fixed)
         self.refresh(settled=True)
         if not self.models:
             raise InputError(f"{', '.join(settings.models)}: no model in it that can be served.")
@@ -77,20 +77,23 @@ class Registry:
         Returns:
             Models dropped: requests that hold them may still go on.
         """
-        found: dict[tuple[str, int], tuple[Path, Path]] = {}
+        found: dict[Key, tuple[Path, Path]] = {}
+        unread: list[Path] = []
         for root in self.repositories:
-            try:
-                found |= {key: (folder, root) for key, folder in versions_in(root).items()}
-            except OSError as error:  # a network drive that is away for a moment: what is loaded goes on
-                logger.error("repository %s cannot be read: %s", root, error)
-                return []
+            versions, errors = versions_in(root)
+            found |= {key: (folder, root) for key, folder in versions.items()}
+            for path, error in errors.items():  # a network drive that is away for a moment: what is loaded goes on
+                logger.error("%s cannot be read: %s", path, error)
+                unread.append(path)
         for key, (folder, root) in found.items():
             if key not in self.models:
                 self._consider(key, folder, root, settled)
-        gone = [key for key in self.models if key not in found and key not in self.fixed]
+        gone = [key for key, (folder, _) in self.places.items()
+                if key not in found and not any(folder.is_relative_to(path) for path in unread)]  # fmt: skip
         dropped = [self.models[key] for key in gone]
         if gone:
             self.models = {key: model for key, model in self.models.items() if key not in gone}
+            self.places = {key: place for key, place in self.places.items() if key not in gone}
             logger.info("unloaded %s", ", ".join(f"{name} version {version}" for name, version in gone))
         return dropped
 
@@ -127,17 +130,28 @@ class Registry:
             self.seen[key] = state
             return
         try:
-            self._add(key, artifact_in(folder, root))
+            path = artifact_in(folder, root)
+            self.places[key] = (folder, root)
+            self._add(key, path)
         except Exception as error:  # whatever is wrong with one version, the others are served
             logger.error("%s version %d cannot be loaded: %s", *key, error)
+            self.places.pop(key, None)
             self.broken[key] = state
 
     def _end(self, model: ServedModel) -> None:
         model.batcher.close()
         self.retired.remove(model)
 
+    def _rank(self, key: Key) -> tuple:
+        """Models that were named come first, as they came; which is the first one depends on no time of loading."""
+        if key not in self.places:
+            return (-1,)
+        return (self.repositories.index(self.places[key][1]), key)
+
     def _add(self, key: Key, path: Path) -> None:
         started = time.perf_counter()
         model = ServedModel(*key, path, self.loader, self.settings, self.metrics)
-        self.models = {**self.models, key: model}  # replaced, never changed: the event loop reads it meanwhile
+        models = {**self.models, key: model}
+        # Replaced, never changed: the event loop reads it meanwhile.
+        self.models = {key: models[key] for key in sorted(models, key=self._rank)}
         logger.info("loaded %s version %d from %s in %.1f s", *key, path, time.perf_counter() - started)

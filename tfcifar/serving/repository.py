@@ -53,33 +53,40 @@ def is_artifact(path: Path) -> bool:
     return path.is_file() or (path / "saved_model.pb").is_file() or (path / "recipe.json").is_file()
 
 
-def versions_in(root: Path) -> dict[Key, Path]:
-    """The version folders of a repository. Names that begin with a dot, or are none, are left out.
+def versions_in(root: Path) -> tuple[dict[Key, Path], dict[Path, OSError]]:
+    """The version folders of a repository; and what of it cannot be listed, the whole or a model's folder, and why.
 
-    Raises:
-        OSError: `root` cannot be read.
+    Names that begin with a dot, or are none, are left out.
     """
-    found = {}
-    for model in sorted(root.iterdir()):
-        if NAME.fullmatch(model.name) and model.is_dir():
-            for folder in sorted(model.iterdir()):
-                if VERSION.fullmatch(folder.name) and folder.is_dir():
-                    found[model.name, int(folder.name)] = folder
-    return found
+    found: dict[Key, Path] = {}
+    unread: dict[Path, OSError] = {}
+    for model in _folders(root, NAME, unread):
+        for folder in _folders(model, VERSION, unread):
+            found[model.name, int(folder.name)] = folder
+    return found, unread
+
+
+def _folders(parent: Path, names: re.Pattern, unread: dict[Path, OSError]) -> list[Path]:
+    try:
+        return [path for path in sorted(parent.iterdir()) if names.fullmatch(path.name) and path.is_dir()]
+    except OSError as error:
+        unread[parent] = error
+        return []
 
 
 def artifact_in(folder: Path, root: Path) -> Path:
     """The one model in a version folder, which may be the folder itself.
 
     Raises:
-        InputError: none, several, or one that lies outside of `root` (behind a symbolic link).
+        InputError: none, several, or a symbolic link that leads out of `root`.
     """
     found = [folder] if is_artifact(folder) else [path for path in sorted(folder.iterdir()) if _is_candidate(path)]
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise InputError(f"{folder}: expected one model, received {names}. Layout: {LAYOUT}.")
-    if not found[0].resolve().is_relative_to(root.resolve()):
-        raise InputError(f"{found[0]}: expected a model inside of {root}, received a link to {found[0].resolve()}.")
+    for path in (folder, *folder.rglob("*")):
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise InputError(f"{path}: expected a file inside of {root}, received a link to {path.resolve()}.")
     return found[0]
 
 

@@ -1,5 +1,8 @@
 """Which models are served, and how versions come and go."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -121,6 +124,7 @@ def test_a_broken_version_is_passed_over_until_it_changes(tmp_path, open_registr
     add(tmp_path, "m", 3, file="model.txt")
     registry = open_registry(tmp_path)
     assert served(registry) == [("m", 1)]
+    registry.refresh()  # nothing of what could not be loaded is there to be dropped
     (tmp_path / "m" / "2" / "model.onnx").write_bytes(b"repaired")
     registry.refresh()
     registry.refresh()
@@ -146,6 +150,57 @@ def test_models_stay_while_their_folder_cannot_be_read(tmp_path, open_registry):
     (tmp_path / "zoo").rename(tmp_path / "away")
     assert registry.refresh() == []
     assert served(registry) == [("m", 1)]
+
+
+@pytest.fixture
+def forbid(monkeypatch):
+    """A function: from now on a folder cannot be listed. Permissions would not stop root."""
+    forbidden, iterdir = set(), Path.iterdir
+
+    def refuse(folder):
+        if folder in forbidden:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    return forbidden.add
+
+
+def test_a_folder_that_cannot_be_read_hides_no_other_one(tmp_path, open_registry, forbid):
+    for name in ("a", "b", "c"):
+        add(tmp_path, name, 1)
+    forbid(tmp_path / "b")
+    registry = open_registry(tmp_path)
+    assert served(registry) == [("a", 1), ("c", 1)]
+    add(tmp_path, "c", 2)
+    forbid(tmp_path / "a")
+    registry.refresh()
+    registry.refresh()
+    assert served(registry) == [("a", 1), ("c", 1), ("c", 2)]
+
+
+def test_the_model_that_answers_where_none_is_named_stays_the_same_while_versions_come_and_go(tmp_path, open_registry):
+    for name in ("a", "b"):
+        add(tmp_path / "zoo", name, 1)
+    registry = open_registry(tmp_path / "zoo")
+    add(tmp_path / "zoo", "a", 2)
+    registry.refresh()
+    registry.refresh()
+    shutil.rmtree(tmp_path / "zoo" / "a" / "1")
+    registry.refresh()
+    assert served(registry) == [("a", 2), ("b", 1)]
+    assert registry.get().name == "a"
+    assert registry.names() == ["a", "b"]
+
+
+@pytest.mark.parametrize("beside", ["model.onnx.json", "1/weights.bin"])
+def test_nothing_of_a_version_is_read_through_a_link_that_leads_out(tmp_path, open_registry, beside):
+    add(tmp_path / "zoo", "m", 1)
+    folder = add(tmp_path / "zoo", "m", 2)
+    (tmp_path / "secret").touch()
+    (folder / beside).parent.mkdir(exist_ok=True)
+    (folder / beside).symlink_to(tmp_path / "secret")
+    assert served(open_registry(tmp_path / "zoo")) == [("m", 1)]
 
 
 def test_hidden_odd_and_foreign_folders_are_not_served(tmp_path, open_registry):
