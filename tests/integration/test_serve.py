@@ -1,6 +1,7 @@
 """A live server, called by the clients that people have, under load, and by those who mean no good."""
 
 import shutil
+import signal
 import socket
 import threading
 from collections import Counter
@@ -153,6 +154,19 @@ def test_a_server_that_is_told_to_stop_answers_what_it_has_accepted(tmp_path, ar
         live.wait_for(lambda: "tfcifar_requests_in_progress 5.0" in requests.get(live.url("/metrics")).text)  # and this
         assert live.stop() == 0
         assert [answer.result().status_code for answer in answers] == [200] * 4
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_that_is_told_to_stop_as_soon_as_it_says_where_it_is_stops(artifacts, workers):
+    process = start("tfcifar.serve", artifacts["linear"], "--port", 0, "--workers", workers)
+    with process.stdout:
+        assert process.stdout.readline().startswith("serving on ")
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+            process.stderr.close()
 
 
 def test_beyond_its_bounds_a_server_says_429_and_nothing_else(tmp_path, artifacts):

@@ -46,10 +46,11 @@ def serve(settings: Settings, loader: Loader) -> None:
     address = f"http://{_printed(settings.host)}:{listener.getsockname()[1]}"
     if settings.workers == 1:
         server = uvicorn.Server(_config(_make_app(settings, loader), settings))
-        print(f"serving on {address}", flush=True)
-        # uvicorn ends gracefully and raises the signal anew; a server that did as told has exit code 0.
+        # Until uvicorn sets this handler itself; and when it has ended gracefully and raises the signal anew: a server
+        # that did as told has exit code 0.
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
+            signal.signal(number, server.handle_exit)
+        print(f"serving on {address}", flush=True)
         server.run(sockets=[listener])
         return
     with tempfile.TemporaryDirectory() as folder:
