@@ -1,6 +1,7 @@
 """The page at / in a real browser: upload, answer, overlay, errors, models, keyboard, phone."""
 
 import hashlib
+import shutil
 
 import numpy as np
 import pytest
@@ -124,6 +125,23 @@ def test_where_the_server_wants_a_key_the_page_asks_for_it(running_browser, fold
         assert not shown(page, "#error")
         assert not shown(page, "#key-form")
         choose(page, tmp_path / "blue.png", (0, 0, 255))
+        page.open("about:blank")
+
+
+def test_a_page_that_was_open_before_a_new_version_asks_that_one(running_browser, folder, tmp_path, server):
+    page, zoo = running_browser, tmp_path / "zoo"
+    for name, version in (("a", 1), ("m", 1)):
+        (zoo / name / str(version)).mkdir(parents=True)
+        shutil.copy(folder / "linear.onnx", zoo / name / str(version))
+    with LiveServer(tmp_path, zoo, "--poll", 0.1) as live:
+        page.open(live.url("/"))
+        page.wait_for("document.querySelectorAll('#model option').length === 2")
+        page.evaluate("document.querySelector('#model').value = 1")
+        (zoo / "m" / "1").rename(zoo / "m" / "2")
+        live.wait_for(lambda: (live.status("/v2/models/m/versions/1"), live.status("/v2/models/m")) == (404, 200))
+        choose(page, tmp_path / "blue.png", (0, 0, 255))
+        assert not shown(page, "#error")
+        assert page.evaluate("document.querySelector('#model').selectedOptions[0].textContent") == "m"
         page.open("about:blank")
 
 

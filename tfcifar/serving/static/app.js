@@ -33,7 +33,8 @@ function complain(error) {
 const chosen = () => models[$("model").value];
 const query = () => `model=${encodeURIComponent(chosen().name)}&version=${chosen().version}`;
 
-async function loadModels() {
+// The one called `name` is chosen, or else the first.
+async function loadModels(name) {
   $("error").hidden = $("key-form").hidden = true;
   models = (await (await ask("/models")).json()).models;
   $("model").replaceChildren(
@@ -44,6 +45,7 @@ async function loadModels() {
       return option;
     }),
   );
+  $("model").value = Math.max(0, models.findIndex((each) => each.name === name));
   showCard();
 }
 
@@ -65,7 +67,7 @@ function showCard() {
 
 // Answers ------------------------------------------------------------------------------------------------------------
 
-async function classify() {
+async function classify(again = false) {
   const mine = ++asked;
   clear();
   if (!image || !models.length) return;
@@ -77,6 +79,11 @@ async function classify() {
     if (mine === asked) showAnswer(answer, performance.now() - started, response.headers.get("Server-Timing"));
   } catch (error) {
     if (mine !== asked) return;
+    if (error.status === 404 && !again) {
+      await loadModels(chosen().name).catch(complain); // another version has taken over since the page was loaded
+      if (mine === asked) classify(true);
+      return;
+    }
     $("answer").textContent = "No result.";
     complain(error);
   }
@@ -245,6 +252,6 @@ $("model").addEventListener("change", () => {
 $("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   useKey($("key").value);
-  loadModels().then(classify, complain);
+  loadModels().then(() => classify(), complain);
 });
 loadModels().catch(complain);
