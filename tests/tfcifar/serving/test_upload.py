@@ -2,11 +2,18 @@
 
 import io
 import struct
+import weakref
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from pipelines.image_folder import read_image
+from tests.tfcifar.serving import fake_models
+from tests.tfcifar.serving.fake_models import SHAPE, FakeModel, channel_sums, left_half
+from tfcifar.explain.overlay import overlay
+from tfcifar.serving import tensors
 
 GREENISH = np.full((40, 60, 3), (0, 200, 100), np.uint8)  # fits the model's 4 x 6 exactly: logits 0, 4.8, 2.4
 
@@ -165,3 +172,32 @@ def test_a_model_that_can_be_explained_gives_an_overlay_and_any_other_a_reason(s
     refused = client.post("/explain?model=plain", content=encoded())
     assert (refused.status_code, refused.json()["error"][:31]) == (400, "model: plain gives no gradients")
     assert client.post("/explain?model=explained", content=b"hello").status_code == 400
+
+
+@pytest.mark.parametrize("route", ["predict", "explain"])
+def test_a_picture_in_its_own_size_is_gone_before_the_model_and_the_explainer_work(start, monkeypatch, route):
+    pictures, alive = [], []
+
+    def read_and_watch(*given):
+        picture = read_image(*given)
+        pictures.append(weakref.ref(picture))
+        return picture
+
+    def look(work):
+        alive.extend(reference() is not None for reference in pictures)
+        return work
+
+    monkeypatch.setattr(tensors, "read_image", read_and_watch)
+    monkeypatch.setattr(FakeModel, "__call__", lambda _, images: look(channel_sums(images)))
+    monkeypatch.setattr(fake_models, "left_half", lambda *given: look(left_half(*given)))
+    client = start(("explained.onnx",))
+    assert client.post(f"/{route}", content=encoded()).status_code == 200
+    assert alive == [False] * {"predict": 1, "explain": 2}[route]
+
+
+def test_an_overlay_made_by_the_server_is_that_of_the_whole_picture(start):
+    picture = np.random.default_rng(0).integers(0, 256, (900, 700, 3)).astype(np.uint8)
+    response = start(("explained.onnx",), max_body=3_000_000).post("/explain", content=encoded(picture))
+    expected = overlay(picture, left_half(np.zeros((1, *SHAPE)), np.zeros(1))[0])
+    with Image.open(io.BytesIO(response.content)) as received:
+        assert np.array_equal(received, expected)
