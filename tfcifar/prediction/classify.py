@@ -99,15 +99,17 @@ def _most_probable(probabilities: np.ndarray, model: Opened, top: int) -> list[d
 
 
 def _overlay_paths(names: list[str], folder: Path) -> dict[str, Path]:
-    """A PNG in `folder` for each image; images of one name, from several folders, get numbers."""
+    """A PNG in `folder` for each image, over none of them; those of one name, from several folders, get numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     paths: dict[str, Path] = {}
     taken: set[str] = set()
+    images = {Path(name).resolve() for name in names}
     last: Counter[str] = Counter()
     for name in names:
         stem = Path(name).stem
         file = f"{stem}.png"
-        while file in taken:  # an image may itself be called what another one would get
+        # An image may itself be called what another one would get, and may lie in `folder`.
+        while file in taken or (folder / file).resolve() in images:
             last[stem] += 1
             file = f"{stem}-{last[stem] + 1}.png"
         taken.add(file)

@@ -52,3 +52,13 @@ def test_pictures_in_their_own_size_are_gone_before_the_model_works(tmp_path, mo
             assert np.array_equal(read_image(answer["explanation"]), expected)
         else:
             assert answer["explanation"] is None
+
+
+def test_overlays_in_the_folder_of_the_images_spare_the_images(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = [save(Path("photos/cat.png"), 0), save(Path("photos/cat.jpg"), 1), save(tmp_path / "more" / "dog.png", 2)]
+    Path("photos/dog.png").symlink_to(names[2])
+    before = [Path(name).read_bytes() for name in names]
+    found = [row["explanation"] for row in rows(names, tmp_path / "more" / ".." / "photos")]
+    assert [Path(name).name for name in found] == ["cat-2.png", "cat-3.png", "dog-2.png"]
+    assert [Path(name).read_bytes() for name in names] == before
