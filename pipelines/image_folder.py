@@ -17,7 +17,7 @@ from pipelines.examples import Examples, Source
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # by content; Pillow knows many more, some of which start other programs
-MODES = ("RGB", "RGBA", "L", "LA", "P")
+MODES = ("RGB", "RGBA", "L", "LA", "P", "PA", "1", "CMYK", "I;16")
 LAYOUT = "train/<class>/*.png, optionally validation/<class>/ and test/<class>/ (png, jpg, jpeg, bmp, webp)"
 
 
@@ -82,16 +82,16 @@ def read_class_folders(folder: Path, height: int, width: int) -> tuple[tuple[str
 def read_image(source: str | Path | bytes, max_pixels: int | None = None) -> np.ndarray:
     """Read one image file (a path, or the file's bytes) as RGB: uint8 [h, w, 3].
 
-    Grey and palette images become RGB; transparent pixels show white; a camera's EXIF rotation is applied.
-    Of an animation the first frame counts. What the file is called does not matter, only what is in it.
+    Grey, palette, black-and-white and CMYK images become RGB; of 16 bits the upper 8 count; transparent pixels show
+    white; a camera's EXIF rotation is applied. Of an animation the first frame counts. What the file is called does
+    not matter, only what is in it.
 
     Args:
         max_pixels: height x width; a larger image is refused by its header, before anything is decoded.
 
     Raises:
         InputError: not an image of FORMATS, truncated, larger than `max_pixels` or than Pillow's decompression bomb
-            limit (89 megapixels), or of a mode without one obvious 8-bit RGB meaning (16-bit, float, CMYK,
-            black-and-white, ...).
+            limit (89 megapixels), or of a mode without one obvious 8-bit RGB meaning (float, LAB, ...).
     """
     name = "image" if isinstance(source, bytes) else source
     try:
@@ -103,7 +103,9 @@ def read_image(source: str | Path | bytes, max_pixels: int | None = None) -> np.
             if image.mode not in MODES:
                 raise InputError(f"{name}: image mode: expected {', '.join(MODES)}, received {image.mode}.")
             image = ImageOps.exif_transpose(image)
-            if image.mode in ("RGBA", "LA") or "transparency" in image.info:
+            if image.mode == "I;16":
+                image = _in_8_bits(image)
+            if image.has_transparency_data:
                 layers = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), layers)
             return np.array(image.convert("RGB"))
@@ -163,6 +165,12 @@ def _open(source: str | Path | bytes) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+
+
+def _in_8_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits -> of 8, with white for the one value that may be transparent."""
+    grey = np.asarray(image)
+    return Image.fromarray(np.where(grey == image.info.get("transparency", -1), 255, grey >> 8).astype(np.uint8))
 
 
 def _unreadable(name: object, error: Exception) -> InputError:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipelines import image_folder
 from pipelines.errors import InputError
 from pipelines.image_folder import common_size, fit_image, read_image
 from pipelines.sources import open_source
@@ -61,11 +62,42 @@ def test_grey_palette_and_transparent_images_become_rgb_on_white(tmp_path):
     assert read_image(tmp_path / "p.png")[0, 0].tolist() == [10, 20, 30]
 
 
-@pytest.mark.parametrize(("mode", "ending"), [("CMYK", "jpg"), ("1", "png"), ("I;16", "png")])
-def test_modes_without_an_obvious_rgb_meaning_are_refused(tmp_path, mode, ending):
-    path = save(tmp_path / f"x.{ending}", mode=mode)
-    with pytest.raises(InputError, match=rf"x\.{ending}: image mode: expected RGB, .*received {mode}"):
-        read_image(path)
+def test_black_and_white_images_become_rgb_on_white(tmp_path):
+    image = Image.fromarray(np.array([[False, True]]))
+    image.save(tmp_path / "plain.png")
+    assert read_image(tmp_path / "plain.png").tolist() == [[[0] * 3, [255] * 3]]
+    image.save(tmp_path / "clear.png", transparency=0)  # black is
+    assert read_image(tmp_path / "clear.png").tolist() == [[[255] * 3] * 2]
+
+
+def test_grey_of_16_bits_keeps_the_upper_8_on_white(tmp_path):
+    image = Image.fromarray(np.array([[0, 255, 256, 128 * 257, 65535]], np.uint16))
+    image.save(tmp_path / "plain.png")
+    assert read_image(tmp_path / "plain.png").tolist() == [[[grey] * 3 for grey in (0, 0, 1, 128, 255)]]
+    image.save(tmp_path / "clear.png", transparency=256)
+    assert read_image(tmp_path / "clear.png").tolist() == [[[grey] * 3 for grey in (0, 0, 255, 128, 255)]]
+
+
+def test_a_jpeg_in_the_colours_of_a_printer_becomes_rgb_as_pillow_has_it(tmp_path):
+    red = save(tmp_path / "red.jpg", mode="CMYK", colour=(0, 255, 255, 0))
+    assert read_image(red)[0, 0].tolist() == [255, 0, 0]
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8, 4)).astype(np.uint8)
+    Image.fromarray(noise, "CMYK").save(tmp_path / "noise.jpg")
+    with Image.open(tmp_path / "noise.jpg") as image:
+        assert image.mode == "CMYK"
+        assert np.array_equal(read_image(tmp_path / "noise.jpg"), image.convert("RGB"))
+
+
+def test_modes_of_other_formats_are_refused_unless_their_rgb_meaning_is_obvious(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_folder, "FORMATS", ("TIFF",))  # those of FORMATS have no such mode
+    palette = Image.new("PA", (2, 1))  # the second pixel is transparent
+    palette.putpalette([10, 20, 30])
+    palette.putpixel((0, 0), (0, 255))
+    palette.save(tmp_path / "palette.tif")
+    assert read_image(tmp_path / "palette.tif").tolist() == [[[10, 20, 30], [255] * 3]]
+    for mode in ("F", "LAB"):
+        with pytest.raises(InputError, match=rf"x\.tif: image mode: expected RGB, .*received {mode}"):
+            read_image(save(tmp_path / "x.tif", mode=mode))
 
 
 def test_truncated_image_is_refused_by_name(root):

@@ -10,11 +10,17 @@ OPACITY = 0.6  # of the map; the image below stays readable
 SHORTER_SIDE = 320  # pixels; the map is coarse, more would show nothing
 
 
+def overlay_size(height: int, width: int) -> tuple[int, int]:
+    """(height, width) of an overlay, for a map of height x width: its proportions, the shorter side SHORTER_SIDE."""
+    factor = SHORTER_SIDE / min(height, width)
+    return round(height * factor), round(width * factor)
+
+
 def overlay(picture: np.ndarray, heat: np.ndarray) -> Image.Image:
     """The part of `picture` that a model saw, in grey, under its map.
 
     Args:
-        picture: uint8 [h, w, 3] of any size, before it was fitted to the model.
+        picture: uint8 [h, w, 3] of any size, before it was fitted to the model; or fitted to `overlay_size`.
         heat: float [h', w'], 0..1, in the model's size.
 
     Returns:
@@ -22,8 +28,7 @@ def overlay(picture: np.ndarray, heat: np.ndarray) -> Image.Image:
     """
     from matplotlib import colormaps
 
-    factor = SHORTER_SIDE / min(heat.shape)
-    height, width = (round(side * factor) for side in heat.shape)
+    height, width = overlay_size(*heat.shape)
     seen = fit_image(picture, height, width)
     large = Image.fromarray(heat.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
     colours = 255 * colormaps[HEAT](np.array(large))[..., :3]

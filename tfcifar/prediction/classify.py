@@ -11,6 +11,7 @@ from pipelines.errors import InputError
 from pipelines.image_folder import fit_image, read_image
 from tfcifar.evaluation.acceptance import is_foreign
 from tfcifar.evaluation.probabilities import unscaled
+from tfcifar.explain.overlay import overlay, overlay_size
 from tfcifar.serving.opened import Opened
 
 BATCH = 16  # images
@@ -45,17 +46,17 @@ def classify(
                          f"received a model for {model.platform}.")  # fmt: skip
     pngs = _overlay_paths(names, overlays) if overlays is not None else {}
     for start in range(0, len(names), BATCH):
-        pictures = _read(names[start : start + BATCH], complain)
-        if not pictures:
+        read = _read(names[start : start + BATCH], model, overlays is not None, complain)
+        if not read:
             continue
-        images = np.stack([fit_image(picture, *model.image_shape[:2]) for picture in pictures.values()])
+        images = np.stack([image for image, _ in read.values()])
         logits = model.run(images)
         scaling = model.scaling or unscaled(logits.shape[1])
         maps = model.explain(images, logits.argmax(-1)) if model.explain and overlays else [None] * len(images)
         results = zip(
-            pictures.items(), np.exp(scaling.apply(logits)), is_foreign(logits, model.acceptance), maps, strict=True
+            read.items(), np.exp(scaling.apply(logits)), is_foreign(logits, model.acceptance), maps, strict=True
         )
-        for (name, picture), probabilities, foreign, heat in results:
+        for (name, (_, seen)), probabilities, foreign, heat in results:
             classes = _most_probable(probabilities, model, top)
             sure = min_probability is None or classes[0]["probability"] >= min_probability
             yield {
@@ -64,19 +65,29 @@ def classify(
                 "classes": classes,
                 "calibrated": model.scaling is not None,
                 "foreign": foreign,
-                "explanation": None if heat is None else _save_overlay(picture, heat, pngs[name]),
+                "explanation": None if seen is None else _save_overlay(seen, heat, pngs[name]),
             }
 
 
-def _read(names: list[str], complain: Callable[[InputError], None]) -> dict[str, np.ndarray]:
-    """uint8 [h, w, 3] by name, of those that can be read."""
-    pictures = {}
+def _read(
+    names: list[str], model: Opened, explain: bool, complain: Callable[[InputError], None]
+) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+    """`_read_fitted` of those that can be read, by name."""
+    read = {}
     for name in names:
         try:
-            pictures[name] = read_image(name)
+            read[name] = _read_fitted(name, model, explain)
         except InputError as error:
             complain(error)
-    return pictures
+    return read
+
+
+def _read_fitted(name: str, model: Opened, explain: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """uint8 [*image_shape], and what the model sees in the size of an overlay: uint8 [h, w, 3], if it is asked for."""
+    picture = read_image(name)
+    height, width, _ = model.image_shape
+    seen = fit_image(picture, *overlay_size(height, width)) if explain else None
+    return fit_image(picture, height, width), seen
 
 
 def _most_probable(probabilities: np.ndarray, model: Opened, top: int) -> list[dict]:
@@ -88,15 +99,17 @@ def _most_probable(probabilities: np.ndarray, model: Opened, top: int) -> list[d
 
 
 def _overlay_paths(names: list[str], folder: Path) -> dict[str, Path]:
-    """A PNG in `folder` for each image; images of one name, from several folders, get numbers."""
+    """A PNG in `folder` for each image, over none of them; those of one name, from several folders, get numbers."""
     folder.mkdir(parents=True, exist_ok=True)
     paths: dict[str, Path] = {}
     taken: set[str] = set()
+    images = {Path(name).resolve() for name in names}
     last: Counter[str] = Counter()
     for name in names:
         stem = Path(name).stem
         file = f"{stem}.png"
-        while file in taken:  # an image may itself be called what another one would get
+        # An image may itself be called what another one would get, and may lie in `folder`.
+        while file in taken or (folder / file).resolve() in images:
             last[stem] += 1
             file = f"{stem}-{last[stem] + 1}.png"
         taken.add(file)
@@ -104,8 +117,6 @@ def _overlay_paths(names: list[str], folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _save_overlay(picture: np.ndarray, heat: np.ndarray, path: Path) -> str:
-    from tfcifar.explain.overlay import overlay
-
-    overlay(picture, heat).save(path)
+def _save_overlay(seen: np.ndarray, heat: np.ndarray, path: Path) -> str:
+    overlay(seen, heat).save(path)
     return str(path)

@@ -20,41 +20,34 @@ from tfcifar.serving.settings import Settings
 from tfcifar.serving.tensors import decode_base64, image_from_file, images_from_json, read_json_object
 
 INPUT, OUTPUT, SIGNATURE = "images", "logits", "serving_default"
+# uint8 [n, *image_shape]; or, where there are image files, for each instance uint8 [1, *image_shape] or a file's bytes.
+# Functions that wait for nothing read them: the JSON, up to 25 times its bytes, is gone before anything is awaited.
+Instances = np.ndarray | list[np.ndarray | bytes]
 
 
 def make_router(registry: Registry, settings: Settings, decoders: Executor) -> APIRouter:
     router = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving"], responses=openapi.ERRORS)
 
-    async def read_images(value: Any, model: ServedModel) -> np.ndarray:
-        """Instances as numbers or files -> uint8 [n, *image_shape]. Files are decoded beside the event loop."""
-        if not isinstance(value, list) or not any(isinstance(each, dict) for each in value):
-            return images_from_json(value, model)
-        if len(value) > model.max_images:
-            raise bad_request(f"expected at most {model.max_images} images in a request, received {len(value)}.")
+    async def decode(instances: Instances, model: ServedModel) -> np.ndarray:
+        """uint8 [n, *image_shape]. Files are decoded beside the event loop."""
+        if isinstance(instances, np.ndarray):
+            return instances
         loop = asyncio.get_running_loop()
         images = []
-        for each in value:
-            each = _unnamed(each)
-            if isinstance(each, dict):
-                content = decode_base64(each.get("b64"))
-                image, _ = await loop.run_in_executor(decoders, image_from_file, content, model, settings.max_pixels)
-            else:
-                image = images_from_json([each], model)
-            images.append(image)
+        for each in instances:
+            if isinstance(each, bytes):
+                each, _ = await loop.run_in_executor(decoders, image_from_file, each, model, settings.max_pixels)
+            images.append(each)
         return np.concatenate(images)
 
     @router.post("/{name}:predict", summary="Logits of images", openapi_extra=openapi.PREDICT)
     @router.post("/{name}/versions/{version}:predict", summary="Logits of images, by a version",
                  openapi_extra=openapi.PREDICT)  # fmt: skip
     async def predict(request: Request, name: str, version: str | None = None) -> Response:
-        content = read_json_object(await request.body())
-        _check_signature(content)
-        rows = "instances" in content
-        if rows == ("inputs" in content):
-            raise bad_request('body: expected either "instances" (rows) or "inputs" (columns).')
-        value = content["instances"] if rows else _unnamed(content["inputs"])
+        body = await request.body()
         model = registry.get(name, version)
-        logits = await model.logits(await read_images(value, model))
+        rows, instances = _read_predict(body, model)
+        logits = await model.logits(await decode(instances, model))
         answer = {"predictions" if rows else "outputs": logits.tolist()}
         return Response(json.dumps(answer), media_type="application/json")
 
@@ -62,14 +55,10 @@ def make_router(registry: Registry, settings: Settings, decoders: Executor) -> A
     @router.post("/{name}/versions/{version}:classify", summary="Classes and probabilities of images, by a version",
                  openapi_extra=openapi.CLASSIFY)  # fmt: skip
     async def classify(request: Request, name: str, version: str | None = None) -> dict:
-        content = read_json_object(await request.body())
-        _check_signature(content)
-        if not isinstance(content.get("examples"), list):
-            raise bad_request("examples: expected a list.")
-        if "context" in content:
-            raise bad_request("context: not supported; put the image into each example.")
+        body = await request.body()
         model = registry.get(name, version)
-        probabilities = model.probabilities(await model.logits(await read_images(content["examples"], model)))
+        logits = await model.logits(await decode(_read_classify(body, model), model))
+        probabilities = model.probabilities(logits)
         return {"result": [_labelled(row, model.class_names) for row in probabilities]}
 
     @router.get("/{name}", summary="Versions of a model and their states")
@@ -84,6 +73,37 @@ def make_router(registry: Registry, settings: Settings, decoders: Executor) -> A
         return _metadata(registry.get(name, version))
 
     return router
+
+
+def _read_predict(body: bytes, model: ServedModel) -> tuple[bool, Instances]:
+    """Whether the instances came as rows, and the instances."""
+    content = read_json_object(body)
+    _check_signature(content)
+    rows = "instances" in content
+    if rows == ("inputs" in content):
+        raise bad_request('body: expected either "instances" (rows) or "inputs" (columns).')
+    return rows, _read_instances(content["instances"] if rows else _unnamed(content["inputs"]), model)
+
+
+def _read_classify(body: bytes, model: ServedModel) -> Instances:
+    content = read_json_object(body)
+    _check_signature(content)
+    if not isinstance(content.get("examples"), list):
+        raise bad_request("examples: expected a list.")
+    if "context" in content:
+        raise bad_request("context: not supported; put the image into each example.")
+    return _read_instances(content["examples"], model)
+
+
+def _read_instances(value: Any, model: ServedModel) -> Instances:
+    if not isinstance(value, list) or not any(isinstance(each, dict) for each in value):
+        return images_from_json(value, model)
+    if len(value) > model.max_images:
+        raise bad_request(f"expected at most {model.max_images} images in a request, received {len(value)}.")
+    return [
+        decode_base64(each.get("b64")) if isinstance(each, dict) else images_from_json([each], model)
+        for each in map(_unnamed, value)
+    ]
 
 
 def _unnamed(value: Any) -> Any:

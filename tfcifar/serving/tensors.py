@@ -11,6 +11,7 @@ import numpy as np
 
 from pipelines.errors import InputError
 from pipelines.image_folder import fit_image, read_image
+from tfcifar.explain.overlay import overlay_size
 from tfcifar.serving.errors import bad_request
 from tfcifar.serving.served import ServedModel
 
@@ -78,11 +79,21 @@ def image_from_file(content: bytes, model: ServedModel, max_pixels: int) -> tupl
     Raises:
         RequestError: not an image, or one that is too large; what the file claims to be does not matter.
     """
-    picture = picture_from_file(content, max_pixels)
+    picture = _picture_from_file(content, max_pixels)
     return fit_image(picture, *model.image_shape[:2])[None], picture.shape[:2]
 
 
-def picture_from_file(content: bytes, max_pixels: int) -> np.ndarray:
+def image_and_seen_from_file(content: bytes, model: ServedModel, max_pixels: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `image_from_file`, and what the model sees of the picture in the size of an overlay: uint8 [h, w, 3].
+
+    Both in one call: the picture in its own size, which may be a hundred times as large, waits for nobody.
+    """
+    picture = _picture_from_file(content, max_pixels)
+    height, width, _ = model.image_shape
+    return fit_image(picture, height, width)[None], fit_image(picture, *overlay_size(height, width))
+
+
+def _picture_from_file(content: bytes, max_pixels: int) -> np.ndarray:
     """An image file's bytes -> uint8 [h, w, 3], in its own size. Raises RequestError, as `image_from_file`."""
     if content.startswith(JPEG) and content.count(JPEG_SCAN) > MAX_SCANS:
         raise bad_request(f"image: expected a JPEG of at most {MAX_SCANS} scans, received more.")

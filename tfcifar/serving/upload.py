@@ -13,13 +13,12 @@ from fastapi import APIRouter, Query, Request, Response
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 
-from pipelines.image_folder import fit_image
 from tfcifar.evaluation.acceptance import is_foreign
 from tfcifar.serving import openapi
 from tfcifar.serving.errors import bad_request
 from tfcifar.serving.registry import Registry
 from tfcifar.serving.settings import Settings
-from tfcifar.serving.tensors import image_from_file, picture_from_file
+from tfcifar.serving.tensors import image_and_seen_from_file, image_from_file
 
 ModelName = Annotated[str | None, Query(description="default: the first one")]
 Version = Annotated[str | None, Query(description="default: the highest one")]
@@ -74,11 +73,11 @@ def make_router(registry: Registry, settings: Settings, decoders: Executor, expl
         if served.explain is None:
             raise bad_request(f"model: {served.name} gives no gradients; runs and .keras files with feature maps do.")
         loop = asyncio.get_running_loop()
-        picture = await loop.run_in_executor(decoders, picture_from_file, content, settings.max_pixels)
-        height, width, _ = served.image_shape
-        image = await loop.run_in_executor(decoders, fit_image, picture, height, width)
-        logits = await served.logits(image[None])
-        png = await loop.run_in_executor(explainer, _overlay, served.explain, picture, image[None], logits.argmax(-1))
+        images, seen = await loop.run_in_executor(
+            decoders, image_and_seen_from_file, content, served, settings.max_pixels
+        )
+        logits = await served.logits(images)
+        png = await loop.run_in_executor(explainer, _overlay, served.explain, seen, images, logits.argmax(-1))
         return Response(png, media_type="image/png")
 
     return router
@@ -94,14 +93,14 @@ def uncertainty(probabilities: np.ndarray) -> float:
 
 def _overlay(
     explain: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    picture: np.ndarray,
-    image: np.ndarray,
+    seen: np.ndarray,
+    images: np.ndarray,
     classes: np.ndarray,
 ) -> bytes:
     from tfcifar.explain.overlay import overlay  # with Matplotlib's colours
 
     stream = io.BytesIO()
-    overlay(picture, explain(image, classes)[0]).save(stream, "PNG")
+    overlay(seen, explain(images, classes)[0]).save(stream, "PNG")
     return stream.getvalue()
 
 

@@ -2,13 +2,16 @@
 
 import base64
 import io
+import weakref
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from pipelines.image_folder import fit_image
-from tests.tfcifar.serving.fake_models import SHAPE, channel_sums
+from tests.tfcifar.serving.fake_models import SHAPE, FakeModel, channel_sums
+from tfcifar.serving import tensorflow_serving
+from tfcifar.serving.tensors import image_from_file, read_json_object
 
 URL = "/v1/models/colours"
 
@@ -107,3 +110,29 @@ def test_other_models_versions_and_verbs_are_not_found(client):
     assert client.get(f"{URL}/versions/2").status_code == 404
     assert client.post(f"{URL}:regress", json={}).status_code == 405
     assert client.get(f"{URL}:predict").status_code == 404  # a name that would end in ":predict"
+
+
+class Watched(list):
+    """A list that a weak reference can follow."""
+
+
+@pytest.mark.parametrize("files", [False, True])
+@pytest.mark.parametrize(("verb", "key"), [("predict", "instances"), ("predict", "inputs"), ("classify", "examples")])
+def test_the_json_is_gone_while_files_are_decoded_and_the_model_works(client, monkeypatch, images, verb, key, files):
+    watched, alive = [], []
+
+    def read_and_watch(body):
+        content = {name: Watched(value) for name, value in read_json_object(body).items()}
+        watched.extend(map(weakref.ref, content.values()))
+        return content
+
+    def look(work):
+        alive.extend(reference() is not None for reference in watched)
+        return work
+
+    monkeypatch.setattr(tensorflow_serving, "read_json_object", read_and_watch)
+    monkeypatch.setattr(tensorflow_serving, "image_from_file", lambda *given: look(image_from_file(*given)))
+    monkeypatch.setattr(FakeModel, "__call__", lambda _, batch: look(channel_sums(batch)))
+    value = [png(each) for each in images] if files else images.tolist()
+    assert client.post(f"{URL}:{verb}", json={key: value, "junk": [[], []]}).status_code == 200
+    assert alive == [False] * (8 if files else 2)
