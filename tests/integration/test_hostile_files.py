@@ -7,6 +7,7 @@ import struct
 import time
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -22,6 +23,7 @@ from tests.integration.commands import error_lines, run
 from tests.tiny_models import write_int8_tflite
 from tfcifar.arrays import read_arrays
 from tfcifar.models.saved import load_model
+from tfcifar.models.transfer import mobilenet_v2
 
 SECONDS = 10  # a machine that is busy with other things included; each takes a fraction of one
 
@@ -63,12 +65,13 @@ def with_weights(members: dict, change) -> dict:
     return members | {"model.weights.h5": content.getvalue()}
 
 
-def test_an_hdf5_file_of_three_terabytes(members, tmp_path):
-    def bomb(file, name):
-        del file[name]
-        file.create_dataset(name, (3, 3, 300_000, 300_000), "float32", chunks=(3, 3, 64, 64), compression="gzip")
+def never_written(file, name):
+    del file[name]
+    file.create_dataset(name, (3, 3, 300_000, 300_000), "float32", chunks=(3, 3, 64, 64), compression="gzip")
 
-    path = write_keras(tmp_path / "bomb.keras", with_weights(members, bomb))
+
+def test_an_hdf5_file_of_three_terabytes(members, tmp_path):
+    path = write_keras(tmp_path / "bomb.keras", with_weights(members, never_written))
     assert path.stat().st_size < 100_000
     assert_refused(r"expected weights as they are, received .*300000.*, which is not in the file", load_model, path)
 
@@ -98,6 +101,34 @@ def test_a_keras_file_that_asks_for_too_much(members, tmp_path, member, content,
     changed = content(members.get(member))
     assert changed != members.get(member)
     assert_refused(message, load_model, write_keras(tmp_path / "bomb.keras", members | {member: changed}))
+
+
+def test_a_keras_file_with_small_numbers_whose_product_is_huge(members, tmp_path):
+    config = members["config.json"].replace(b'"filters": 4', b'"filters": 4096')
+    config = config.replace(b'"kernel_size": [3, 3]', b'"kernel_size": [4096, 4096]')
+    config = config.replace(b'"padding": "valid"', b'"padding": "same"')
+    assert config.count(b"4096") == 3
+    path = write_keras(tmp_path / "bomb.keras", members | {"config.json": config})
+    add_weight = keras.layers.Layer.add_weight
+    assert_refused(r"expected no more weights than the file holds \(127\), received more than ", load_model, path)
+    assert keras.layers.Layer.add_weight is add_weight
+
+
+def test_a_keras_file_with_an_endless_state(tmp_path):
+    inputs = keras.Input(batch_shape=(1, 2, 8, 8, 3))
+    model = keras.Model(inputs, keras.layers.ConvLSTM2D(4, 3, stateful=True)(inputs))
+    model.save(tmp_path / "state.keras")
+    assert_refused("expected no layer that keeps a state", load_model, tmp_path / "state.keras")
+
+
+@pytest.mark.parametrize("name", ["bomb.weights.h5", "bomb.h5", "bomb.keras"])
+def test_pretrained_weights_that_are_not_in_their_file(members, tmp_path, name):
+    path, members = tmp_path / name, with_weights(members, never_written)
+    path.write_bytes(members["model.weights.h5"])
+    if path.suffix == ".keras":
+        write_keras(path, members)
+    build = partial(mobilenet_v2, (32, 32, 3), 3, weights=str(path), image_size=32, dropout=0.0)
+    assert_refused(r"bomb.* expected weights as they are, received .*300000.*, which is not in the file", build)
 
 
 def test_a_tflite_file_of_terabytes(tmp_path):
