@@ -165,19 +165,40 @@ class Hostile:
         return Path.touch, (self.marker,)
 
 
-def test_a_saved_model_that_writes_a_file(tmp_path):
+def write_file(path):
+    tf.io.write_file(path, "x")
+
+
+def print_to_file(path):
+    tf.print("x", output_stream=f"file://{path}")
+
+
+def save_checkpoint(path):
+    tf.raw_ops.SaveV2(prefix=path, tensor_names=["x"], shape_and_slices=[""], tensors=[tf.ones(3)])
+
+
+def read_lines(path):
+    for line in tf.data.TextLineDataset(path):
+        tf.debugging.assert_equal(line, "x")
+
+
+@pytest.mark.parametrize(
+    ("act", "operation"),
+    [(write_file, "WriteFile"), (print_to_file, "PrintV2"), (save_checkpoint, "SaveV2"), (read_lines, r"\w*Dataset")],
+)
+def test_a_saved_model_that_reaches_into_files(tmp_path, act, operation):
     marker = tmp_path / "was_here"
 
-    class Writer(tf.Module):
+    class Hostile(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.uint8)])
         def serve(self, images):
-            tf.io.write_file(str(marker), "x")
+            act(str(marker))
             return {"logits": tf.reduce_mean(tf.cast(images, tf.float32), (1, 2))}
 
-    module = Writer()
+    module = Hostile()
     tf.saved_model.save(module, str(tmp_path / "model"), signatures={"serving_default": module.serve})
-    assert_refused("that only computes, received one with WriteFile", open_artifact, tmp_path / "model")
-    assert not marker.exists()
+    assert_refused(f"that only computes, received one with {operation}", open_artifact, tmp_path / "model")
+    assert list(tmp_path.glob("was_here*")) == []
 
 
 def png_of(width: int, height: int) -> bytes:
