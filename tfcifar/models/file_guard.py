@@ -19,7 +19,7 @@ from pipelines.errors import InputError
 MEMBERS = {"metadata.json": 1 << 20, "config.json": 64 << 20, "model.weights.h5": 8 << 30}  # bytes, unpacked, at most
 LARGEST = 4096  # pixels of a side, and whatever other number no weight stands for
 FREE = ("seed", "shared_object_id")  # keys whose numbers ask for nothing
-SPARE = 1 << 20  # numbers that a model may have beyond those of its file
+SPARE = 1 << 20  # numbers that a model's variables may have beyond those of its file
 LOADING = threading.Lock()
 
 
@@ -53,33 +53,34 @@ def check_keras_file(path: Path) -> int:
 
 @contextmanager
 def no_more_weights_than(path: Path, numbers: int) -> Iterator[None]:
-    """In the block, this thread's layers get weights of `numbers` and some in all; InputError where they ask for more.
+    """In the block, this thread's variables take room like the `numbers` of a file; InputError where they take more.
 
-    Each number of a configuration may be small, and their product, which is what a weight takes, huge.
+    Each number of a configuration may be small, and their product, which is what a weight takes, huge. Metrics and
+    optimizers that were compiled into a nested model have variables too.
     """
     import keras
 
-    left, thread = numbers + SPARE, threading.get_ident()
+    most, thread = 4 * numbers + SPARE, threading.get_ident()  # 4: an optimizer keeps up to three for each
+    left = most
 
-    def counted(layer, *args, **kwargs):
+    def counted(variable, initializer, shape=None, *args, **kwargs):
         nonlocal left
         if threading.get_ident() == thread:
-            shape = kwargs.get("shape", args[0] if args else None)
             left -= abs(math.prod(shape or ()))
             if left < 0:
                 raise MemoryError
-        return add_weight(layer, *args, **kwargs)
+        make(variable, initializer, shape, *args, **kwargs)
 
     with LOADING:
-        add_weight = keras.layers.Layer.add_weight
-        keras.layers.Layer.add_weight = counted
+        make = keras.Variable.__init__
+        keras.Variable.__init__ = counted
         try:
             yield
         finally:
-            keras.layers.Layer.add_weight = add_weight
+            keras.Variable.__init__ = make
             if left < 0:  # here, as Keras makes other errors of some that its layers raise
-                expected = f"no more weights than the file holds ({numbers:,})"
-                raise _refused(path, expected, f"more than {numbers + SPARE:,}") from None
+                expected = f"weights like the {numbers:,} numbers in the file"
+                raise _refused(path, expected, f"more than {most:,}") from None
 
 
 def check_weights_file(path: Path) -> None:
