@@ -63,7 +63,7 @@ def prune_magnitude(
 
     def save():
         from_tf_keras(tfmot.sparsity.keras.strip_pruning(pruned), model)
-        write_whole(run_dir.model, lambda path: model.save(path))
+        write_whole(run_dir.model, lambda path: model.save(path), durable=True)
 
     masking = tfmot.sparsity.keras.UpdatePruningStep()
     return fine_tune(pruned, recipe, splits, run_dir, save, (masking,), max(1, growing), provenance, loss, resume)

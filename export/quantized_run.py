@@ -66,7 +66,7 @@ def quantize_run(
         path = output.exports / f"{output.name}{FORMATS['tflite_int8']}"
         write_whole(path, lambda temporary: temporary.write_bytes(content))
         trained_weights(clone, folded)
-        write_whole(output.model, lambda path: folded.save(path))
+        write_whole(output.model, lambda path: folded.save(path), durable=True)
 
     said = tf.function(lambda images: tf.nn.softmax(tf.cast(model(images, training=False), tf.float32)))
     summary = fine_tune(clone, recipe, splits, output, save, resume=resume, relabel=lambda images, labels: said(images))

@@ -1,5 +1,6 @@
 """Arrays in .npz and .npy files: written whole, and read only if every byte is what was written."""
 
+import errno
 import hashlib
 import os
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.errors import InputError
 from tfcifar.run_dir import DamagedFileError, write_whole
 
 DIGITS = 64  # of a SHA-256 in hexadecimal
@@ -35,6 +37,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
     Raises:
         DamagedFileError: it is something else, by the checksums or else.
+        InputError: it cannot be read now, which says nothing about what is in it.
     """
     try:
         whole = is_whole(path)
@@ -50,6 +53,9 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise
     except Exception as error:  # zipfile and NumPy raise nearly anything for a damaged file
+        number = error.errno if isinstance(error, OSError) else None
+        if isinstance(error, MemoryError) or number not in (None, errno.EINVAL):  # EINVAL: a place before its start
+            raise InputError(f"{path}: cannot be read now ({os.strerror(number or errno.ENOMEM)}).") from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DamagedFileError(
             f"{path}: incomplete or altered ({reason}). Delete it, and give the command that made it again."

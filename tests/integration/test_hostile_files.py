@@ -7,6 +7,7 @@ import struct
 import time
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -22,6 +23,7 @@ from tests.integration.commands import error_lines, run
 from tests.tiny_models import write_int8_tflite
 from tfcifar.arrays import read_arrays
 from tfcifar.models.saved import load_model
+from tfcifar.models.transfer import mobilenet_v2
 
 SECONDS = 10  # a machine that is busy with other things included; each takes a fraction of one
 
@@ -63,12 +65,13 @@ def with_weights(members: dict, change) -> dict:
     return members | {"model.weights.h5": content.getvalue()}
 
 
-def test_an_hdf5_file_of_three_terabytes(members, tmp_path):
-    def bomb(file, name):
-        del file[name]
-        file.create_dataset(name, (3, 3, 300_000, 300_000), "float32", chunks=(3, 3, 64, 64), compression="gzip")
+def never_written(file, name):
+    del file[name]
+    file.create_dataset(name, (3, 3, 300_000, 300_000), "float32", chunks=(3, 3, 64, 64), compression="gzip")
 
-    path = write_keras(tmp_path / "bomb.keras", with_weights(members, bomb))
+
+def test_an_hdf5_file_of_three_terabytes(members, tmp_path):
+    path = write_keras(tmp_path / "bomb.keras", with_weights(members, never_written))
     assert path.stat().st_size < 100_000
     assert_refused(r"expected weights as they are, received .*300000.*, which is not in the file", load_model, path)
 
@@ -98,6 +101,48 @@ def test_a_keras_file_that_asks_for_too_much(members, tmp_path, member, content,
     changed = content(members.get(member))
     assert changed != members.get(member)
     assert_refused(message, load_model, write_keras(tmp_path / "bomb.keras", members | {member: changed}))
+
+
+def test_a_keras_file_with_small_numbers_whose_product_is_huge(members, tmp_path):
+    config = members["config.json"].replace(b'"filters": 4', b'"filters": 4096')
+    config = config.replace(b'"kernel_size": [3, 3]', b'"kernel_size": [4096, 4096]')
+    config = config.replace(b'"padding": "valid"', b'"padding": "same"')
+    assert config.count(b"4096") == 3
+    path = write_keras(tmp_path / "bomb.keras", members | {"config.json": config})
+    make_variable = keras.Variable.__init__
+    assert_refused(r"expected weights like the 127 numbers in the file, received more than 1,", load_model, path)
+    assert keras.Variable.__init__ is make_variable
+
+
+def test_a_keras_file_with_metrics_of_gigabytes(members, tmp_path):
+    inputs = keras.Input((8, 8, 3))
+    inner = keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs))
+    inner.compile("adam", "mse", metrics=[keras.metrics.MeanIoU(5, name="iou")])
+    keras.Model(inputs, inner(inputs)).save(tmp_path / "inner.keras")
+    assert load_model(tmp_path / "inner.keras").count_params() == 112
+    with zipfile.ZipFile(tmp_path / "inner.keras") as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    config = members["config.json"].replace(b'"num_classes": 5', b'"num_classes": 4096')
+    assert config != members["config.json"]
+    path = write_keras(tmp_path / "bomb.keras", members | {"config.json": config})
+    assert_refused("expected weights like the 114 numbers in the file", load_model, path)
+
+
+def test_a_keras_file_with_an_endless_state(tmp_path):
+    inputs = keras.Input(batch_shape=(1, 2, 8, 8, 3))
+    model = keras.Model(inputs, keras.layers.ConvLSTM2D(4, 3, stateful=True)(inputs))
+    model.save(tmp_path / "state.keras")
+    assert_refused("expected no layer that keeps a state", load_model, tmp_path / "state.keras")
+
+
+@pytest.mark.parametrize("name", ["bomb.weights.h5", "bomb.h5", "bomb.keras"])
+def test_pretrained_weights_that_are_not_in_their_file(members, tmp_path, name):
+    path, members = tmp_path / name, with_weights(members, never_written)
+    path.write_bytes(members["model.weights.h5"])
+    if path.suffix == ".keras":
+        write_keras(path, members)
+    build = partial(mobilenet_v2, (32, 32, 3), 3, weights=str(path), image_size=32, dropout=0.0)
+    assert_refused(r"bomb.* expected weights as they are, received .*300000.*, which is not in the file", build)
 
 
 def test_a_tflite_file_of_terabytes(tmp_path):
@@ -134,19 +179,40 @@ class Hostile:
         return Path.touch, (self.marker,)
 
 
-def test_a_saved_model_that_writes_a_file(tmp_path):
+def write_file(path):
+    tf.io.write_file(path, "x")
+
+
+def print_to_file(path):
+    tf.print("x", output_stream=f"file://{path}")
+
+
+def save_checkpoint(path):
+    tf.raw_ops.SaveV2(prefix=path, tensor_names=["x"], shape_and_slices=[""], tensors=[tf.ones(3)])
+
+
+def read_lines(path):
+    for line in tf.data.TextLineDataset(path):
+        tf.debugging.assert_equal(line, "x")
+
+
+@pytest.mark.parametrize(
+    ("act", "operation"),
+    [(write_file, "WriteFile"), (print_to_file, "PrintV2"), (save_checkpoint, "SaveV2"), (read_lines, r"\w*Dataset")],
+)
+def test_a_saved_model_that_reaches_into_files(tmp_path, act, operation):
     marker = tmp_path / "was_here"
 
-    class Writer(tf.Module):
+    class Hostile(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.uint8)])
         def serve(self, images):
-            tf.io.write_file(str(marker), "x")
+            act(str(marker))
             return {"logits": tf.reduce_mean(tf.cast(images, tf.float32), (1, 2))}
 
-    module = Writer()
+    module = Hostile()
     tf.saved_model.save(module, str(tmp_path / "model"), signatures={"serving_default": module.serve})
-    assert_refused("that only computes, received one with WriteFile", open_artifact, tmp_path / "model")
-    assert not marker.exists()
+    assert_refused(f"that only computes, received one with {operation}", open_artifact, tmp_path / "model")
+    assert list(tmp_path.glob("was_here*")) == []
 
 
 def png_of(width: int, height: int) -> bytes:

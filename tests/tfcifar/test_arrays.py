@@ -1,8 +1,13 @@
 """Arrays come back as they were written, or not at all."""
 
+import errno
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from pipelines.errors import InputError
 from tfcifar.arrays import read_arrays, read_cache, write_arrays
 from tfcifar.run_dir import DamagedFileError
 
@@ -57,6 +62,20 @@ def test_a_file_cut_short_is_refused_with_what_to_do(tmp_path, share):
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(DamagedFileError, match=r"arrays.npz: incomplete or altered \(.*\). Delete it, and give"):
         read_arrays(path)
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EIO, errno.EMFILE, errno.ENOMEM, None])
+def test_a_file_that_cannot_be_read_now_does_not_count_as_damaged(tmp_path, monkeypatch, error):
+    path = tmp_path / "arrays.npz"
+    write_arrays(path, ARRAYS)
+
+    def fail(*_):
+        raise MemoryError if error is None else OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(Path, "open", fail)
+    with pytest.raises(InputError, match=r"arrays.npz: cannot be read now \(.+\)\.") as refused:
+        read_cache(path)
+    assert not isinstance(refused.value, DamagedFileError)
 
 
 def test_a_pickled_array_is_refused(tmp_path):

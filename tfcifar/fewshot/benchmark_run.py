@@ -8,6 +8,7 @@ import numpy as np
 
 from pipelines.errors import InputError
 from pipelines.sources import open_source
+from tfcifar.arrays import read_cache, write_arrays
 from tfcifar.evaluation.openings import model_digest
 from tfcifar.evaluation.run_grid import slug
 from tfcifar.fewshot import META_LEARNED
@@ -19,7 +20,7 @@ from tfcifar.fewshot.methods import Method, method_class
 from tfcifar.fewshot.pretrain import pretrain
 from tfcifar.fewshot.settings import FewShot
 from tfcifar.models.saved import load_model
-from tfcifar.run_dir import RunDir, read_json, write_whole
+from tfcifar.run_dir import RunDir, read_json
 
 TEST_SEED = 20170309  # of the episodes that judge; another than any seed of training
 
@@ -84,13 +85,13 @@ def _trained(name: str, data: str, split: ClassSplit, settings: FewShot, folder:
 def _judge(method: Method, sampler: EpisodeSampler, episodes: int, digest: str, path: Path) -> tuple[np.ndarray, float]:
     """As `accuracies`; kept in `path`, with the digest of the model that it was measured with."""
     asked: dict[str, Any] = {"model": digest, "episodes": episodes, "queries": sampler.queries}
-    if path.is_file():
-        with np.load(path, allow_pickle=False) as kept:
-            before = {key: kept[key].item() for key in asked}
-            if before != asked:
-                raise InputError(f"{path} was measured otherwise ({before}, now {asked}); give another --output.")
-            return kept["accuracies"], float(kept["learn_seconds"])
+    if (kept := read_cache(path)) is not None:
+        before = {key: kept[key].item() for key in asked}
+        if before != asked:
+            raise InputError(f"{path} was measured otherwise ({before}, now {asked}); give another --output.")
+        return kept["accuracies"], float(kept["learn_seconds"])
     shown = f"{method.name}, {sampler.shots} shots"
     values, seconds = accuracies(method, sampler, episodes, shown)
-    write_whole(path, lambda temporary: np.savez(temporary, accuracies=values, learn_seconds=seconds, **asked))
+    arrays = {"accuracies": values, "learn_seconds": seconds, **asked}
+    write_arrays(path, {name: np.asarray(value) for name, value in arrays.items()})
     return values, seconds

@@ -10,7 +10,7 @@ import tfcifar.models.attention
 import tfcifar.models.fast_cnn
 import tfcifar.models.transfer  # noqa: F401 - all three register the layers that saved models name
 from pipelines.errors import InputError
-from tfcifar.models.file_guard import check_keras_file
+from tfcifar.models.file_guard import check_keras_file, no_more_weights_than
 from tfcifar.models.multi_task import classifier_of
 
 
@@ -25,8 +25,8 @@ def load_model(path: Path, all_heads: bool = False) -> keras.Model:
         InputError: not a Keras file, incomplete, one that safe mode refuses, or a bomb (see `check_keras_file`).
     """
     try:
-        check_keras_file(path)
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with no_more_weights_than(path, check_keras_file(path)):
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except InputError:
         raise
     except (ValueError, TypeError, OSError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile,

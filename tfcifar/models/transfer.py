@@ -1,5 +1,6 @@
 """Transfer models: an ImageNet backbone of keras.applications with a new head, images upscaled inside."""
 
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from keras import layers
 
 from pipelines.errors import InputError
 from pipelines.preprocess import imagenet_normalization
+from tfcifar.models.file_guard import check_weights_file
 from tfcifar.models.normalization import FusedBatchNormalization
 
 # keras.applications sets 0.999 in MobileNetV2: after an epoch of fine-tuning (about 700 steps) the moving
@@ -142,8 +144,12 @@ def _pretrained_weights(application: Callable[..., keras.Model], weights: str, n
         )
     # At 224 px, whatever size is trained at: that file serves all sizes, and is the one that most caches hold.
     try:
+        if weights != "imagenet":
+            check_weights_file(Path(weights))
         return application(include_top=False, weights=weights, input_shape=(224, 224, 3)).get_weights()
-    except (ValueError, OSError) as error:
+    except InputError:
+        raise
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(
             f"weights: {weights} does not fit {name} without its top: {str(error).splitlines()[0]}"
         ) from None

@@ -167,7 +167,7 @@ def _write(
         "soup": provenance,
     }
     write_json(output.environment, environment)
-    write_whole(output.model, lambda path: model.save(path))
+    write_whole(output.model, lambda path: model.save(path), durable=True)
     timing = {
         "epochs": sum(each["epochs"] for each in timings),
         "best_epoch": None,

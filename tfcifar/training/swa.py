@@ -31,7 +31,7 @@ def save_epoch_average(
     accuracy = None
     with average.applied():
         recompute_statistics(model, splits.train.images)
-        write_whole(run_dir.model, lambda path: model.save(path))
+        write_whole(run_dir.model, lambda path: model.save(path), durable=True)
         if not recipe.data.train_on_validation:
             logits = predict_logits(classifier_of(model), splits.validation.images, "none")
             accuracy = float((logits.argmax(-1) == splits.validation.labels).mean())
