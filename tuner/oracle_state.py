@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write_state(state: "Stateful", path: str) -> None:
-    """Save an oracle, a tuner or a trial as its own `save` does, but whole or not at all."""
+    """Save an oracle or a trial as its own `save` does, but whole or not at all."""
     write_text(Path(path), json.dumps(state.get_state()))
 
 

@@ -16,7 +16,7 @@ from tfcifar.recipe import Recipe
 from tfcifar.run_dir import RunDir, read_json, write_text
 from tfcifar.run_lock import locked
 from tuner.chief import heard_from, role, serve
-from tuner.oracle_state import killable, write_state
+from tuner.oracle_state import killable
 from tuner.space import recipe_from, space_of
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
@@ -54,10 +54,18 @@ class TrainingTuner(BaseTuner):
         self.save()
         return serve(self.oracle, self.timeout)
 
+    # All there is to keep is the oracle's. KerasTuner would look for it by the name of the machine that began.
+
+    def _get_tuner_fname(self):
+        return self.oracle._get_oracle_fname()
+
     def save(self):
         if not self._is_worker():
             self.oracle.save()
-        write_state(self, self._get_tuner_fname())
+
+    def reload(self):
+        if not self._is_worker():
+            self.oracle.reload()
 
     def run_trial(self, trial):
         folder = Path(self.get_trial_dir(trial.trial_id))

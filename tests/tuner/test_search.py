@@ -16,6 +16,7 @@ from tfcifar.overrides import override
 from tfcifar.recipe_json import load_json
 from tfcifar.recipes import load
 from tuner import oracle_state, trials
+from tuner.chief import VARIABLES
 from tuner.report import record_search
 from tuner.space import recipe_from, space_of
 from tuner.trials import make_oracle
@@ -136,6 +137,27 @@ def test_a_search_killed_at_any_of_its_writes_ends_as_if_it_had_not_been(tmp_pat
         if left[0] > 0:  # it has no more writes to be killed at
             break
     assert 8 < write < 29
+
+
+@pytest.mark.parametrize(("first", "then"), [("", "chief"), ("chief", "")])
+def test_a_search_goes_on_on_several_machines_and_alone_again(tmp_path, monkeypatch, first, then):
+    recipe = load("smoke").replace(epochs=3)
+
+    def started(tuner_id: str) -> trials.TrainingTuner:
+        for name, value in zip(VARIABLES, (tuner_id, "127.0.0.1", "1"), strict=True):
+            monkeypatch.setenv(name, value) if tuner_id else monkeypatch.delenv(name, raising=False)
+        return trials.TrainingTuner(recipe, make_oracle("random", recipe, 6, 3, seed=0), tmp_path / "search")
+
+    tuner = started(first)
+    for _ in range(2):
+        trial = tuner.oracle.create_trial("worker-0")
+        tuner.oracle.update_trial(trial.trial_id, {"val_accuracy": 0.5})
+        trial.status = "COMPLETED"
+        tuner.on_trial_end(trial)
+    interrupted = tuner.oracle.create_trial("worker-0")
+    goes_on = started(then).oracle
+    assert [trial.status for trial in goes_on.trials.values()] == ["COMPLETED", "COMPLETED", "RUNNING"]
+    assert goes_on.create_trial("worker-0").trial_id == interrupted.trial_id
 
 
 def test_a_trial_waits_for_the_process_that_a_killed_search_left(tmp_path, children, capfd):
