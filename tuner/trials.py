@@ -9,9 +9,10 @@ from pathlib import Path
 
 import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
-from keras_tuner.errors import FailedTrialError
+from keras_tuner.errors import FailedTrialError, FatalError
 
-from pipelines.errors import InputError
+from pipelines.errors import CannotWriteError, InputError, cannot_write
+from tfcifar.cli import CANNOT_WRITE
 from tfcifar.recipe import Recipe
 from tfcifar.run_dir import RunDir, read_json, write_text
 from tfcifar.run_lock import locked
@@ -22,6 +23,10 @@ from tuner.space import recipe_from, space_of
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 MOST_FAILURES_IN_A_ROW = 5
 WORKER_TIMEOUT = 60.0  # seconds
+
+
+class TrialCannotWriteError(FatalError, CannotWriteError):
+    """What KerasTuner does not put down as a failed trial: it is tried again when the search is."""
 
 
 class TrainingTuner(BaseTuner):
@@ -67,6 +72,15 @@ class TrainingTuner(BaseTuner):
         if not self._is_worker():
             self.oracle.reload()
 
+    def _run_and_update_trial(self, trial):
+        try:
+            super()._run_and_update_trial(trial)
+        except (CannotWriteError, OSError) as error:
+            explained = cannot_write(error) if isinstance(error, OSError) else error
+            if explained is None:
+                raise
+            raise TrialCannotWriteError(f"search: trial {trial.trial_id}: {explained}") from error
+
     def run_trial(self, trial):
         folder = Path(self.get_trial_dir(trial.trial_id))
         values = trial.hyperparameters.values
@@ -78,6 +92,11 @@ class TrainingTuner(BaseTuner):
             pass
         with heard_from(self.oracle, trial.trial_id, self.timeout) if role() == "worker" else nullcontext():
             code = train_in_child(folder / "recipe.json", run_dir, folder / "train.log", self.strategy)
+        if code == CANNOT_WRITE:
+            raise CannotWriteError(
+                f"cannot write to {folder}. See to it, and give the command again. The last it wrote: "
+                f"{last_line(folder / 'train.log')}"
+            )
         if code:
             raise FailedTrialError(f"exit code {code}: {last_line(folder / 'train.log')}")
         accuracy = read_json(run_dir.timing)["val_accuracy"]

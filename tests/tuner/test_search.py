@@ -3,15 +3,20 @@
 import contextlib
 import csv
 import dataclasses
+import errno
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipelines.augment_config import Augment
-from tests.integration.commands import run
+from pipelines.errors import cannot_write
+from tests.integration.commands import error_lines, run
 from tests.tfcifar.test_run_lock import holder
 from tests.tuner.stand_in_trials import SMALL, accuracy_of, write_stand_in
+from tfcifar.cli import CANNOT_WRITE
 from tfcifar.overrides import override
 from tfcifar.recipe_json import load_json
 from tfcifar.recipes import load
@@ -100,6 +105,30 @@ def test_an_interrupted_search_goes_on_with_the_same_trial(tmp_path, children):
     assert len({each.name for each in seen}) == 5
     run("tuner.search", *options)
     assert len(seen) == 6  # nothing is left to do
+
+
+def full(*_, **__) -> None:
+    raise cannot_write(OSError(errno.ENOSPC, "No space left on device"), "file")
+
+
+@pytest.mark.parametrize("where", ["trial", "recipe", "oracle"])
+def test_a_full_disk_ends_the_search_which_goes_on_with_the_same_trial(tmp_path, children, monkeypatch, where):
+    seen, fails = children
+    options = (*SMALL, "--trials", 3, "--output", tmp_path / "search")
+    with monkeypatch.context() as patch:
+        if where == "trial":
+            fails[0] = CANNOT_WRITE
+        elif where == "recipe":
+            patch.setattr(trials, "write_text", full)
+        else:
+            patch.setattr("keras_tuner.Oracle.update_trial", full)
+        (line,) = error_lines(run("tuner.search", *options, expect=2))
+    assert "trial 0" in line
+    if where == "trial":
+        assert line.endswith("out of memory")  # the last line of its log
+    run("tuner.search", *options)
+    assert [row["status"] for row in rows_of(tmp_path / "search")] == ["COMPLETED"] * 3
+    assert [each.name for each in seen][-3:] == ["trial_0", "trial_1", "trial_2"]
 
 
 class KilledError(BaseException):
@@ -273,3 +302,9 @@ def test_a_record_holds_trials_winner_and_the_comparison_of_this_search_alone(tm
     assert (entry["hardware"], entry["commit"]) == ("1 core; 2 cores", "abc1234")  # of the trials, not of this process
     record_search([{"seconds": 2.0}], output, folder=results)
     assert not (results / "tuner" / "comparison.md").exists()
+
+
+def test_a_trial_that_cannot_write_says_so_by_its_exit_code_even_where_its_log_is_on_the_full_disk():
+    trial = "from tfcifar.cli import *\ndef main(): raise OSError(errno.ENOSPC, 'full')\nrun(main, CANNOT_WRITE)"
+    with open("/dev/full", "w") as log:
+        assert subprocess.run([sys.executable, "-c", trial], stderr=log).returncode == CANNOT_WRITE
