@@ -88,9 +88,9 @@ class TrainingTuner(BaseTuner):
         recipe = recipe.replace(name=f"trial_{trial.trial_id}")
         write_text(folder / "recipe.json", recipe.to_json())
         run_dir = RunDir(folder / "run")
-        with locked(run_dir.path, wait=True):  # a killed search leaves its trial's process, which nobody told
-            pass
         with heard_from(self.oracle, trial.trial_id, self.timeout) if role() == "worker" else nullcontext():
+            with locked(run_dir.path, wait=True):  # a killed search leaves its trial's process, which nobody told
+                pass
             code = train_in_child(folder / "recipe.json", run_dir, folder / "train.log", self.strategy)
         if code == CANNOT_WRITE:
             raise CannotWriteError(

@@ -197,6 +197,21 @@ def test_a_trial_waits_for_the_process_that_a_killed_search_left(tmp_path, child
     assert len(rows_of(tmp_path / "search")) == 1
 
 
+def test_a_worker_that_waits_for_such_a_process_is_heard_from(tmp_path, children, monkeypatch):
+    for name, value in zip(VARIABLES, ("worker-0", "127.0.0.1", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+    recipe, heard, before = load("smoke"), [], []
+    oracle = make_oracle("random", recipe, 1, 1, seed=0)
+    tuner = trials.TrainingTuner(recipe, oracle, tmp_path / "search", timeout=0.3)
+    trial = oracle.create_trial("worker-0")
+    monkeypatch.setattr(tuner.oracle, "get_trial", heard.append)
+    train = trials.train_in_child  # the stand-in
+    monkeypatch.setattr(trials, "train_in_child", lambda *arguments: before.extend(heard) or train(*arguments))
+    with holder(tmp_path / "search" / "trial_0" / "run", seconds=0.5):
+        tuner.run_trial(trial)
+    assert before
+
+
 @pytest.mark.parametrize(
     ("other", "different"),
     [
