@@ -52,7 +52,8 @@ def serve(oracle: keras_tuner.Oracle, timeout: float) -> None:
         Exception: what else has ended the search early, such as a file that cannot be written.
     """
     address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=MOST_WORKERS))
+    options = [("grpc.so_reuseport", 0)]  # otherwise two may serve at the same address, by turns
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=MOST_WORKERS), options=options)
     chief = Chief(oracle, timeout)
     protos.get_service_grpc().add_OracleServicer_to_server(chief, server)
     try:

@@ -6,7 +6,9 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
+import grpc
 import pytest
 from keras_tuner.src import protos
 from keras_tuner.src.engine.trial import Trial
@@ -17,7 +19,8 @@ from tests.tuner.stand_in_trials import SMALL
 from tfcifar.recipes import load
 from tfcifar.run_dir import write_text
 from tuner import oracle_state
-from tuner.chief import VARIABLES, Chief, role
+from tuner.chief import VARIABLES, Chief, role, serve
+from tuner.search import alone_in
 from tuner.trials import make_oracle
 
 
@@ -135,6 +138,32 @@ def test_failures_of_one_worker_leave_no_other_behind(chief):
     assert training.begin().status == "STOPPED"
     assert chief.ended()
     assert "consecutive failures" in str(chief.failure)
+
+
+def test_a_port_that_another_chief_serves_is_refused(chief, monkeypatch):
+    other = grpc.server(ThreadPoolExecutor(1))
+    port = other.add_insecure_port("127.0.0.1:0")
+    other.start()
+    for name, value in zip(VARIABLES, ("chief", "127.0.0.1", str(port)), strict=True):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(Chief, "ended", lambda self: True)
+    with pytest.raises(InputError, match=f"cannot serve trials at 127.0.0.1:{port}"):
+        serve(chief.oracle, timeout=60)
+    other.stop(None)
+
+
+@pytest.mark.parametrize("first", ["chief", None])
+@pytest.mark.parametrize("second", ["chief", None, "worker-0"])
+def test_a_folder_has_one_chief_or_lone_search_and_any_number_of_workers(tmp_path, monkeypatch, first, second):
+    def joined(tuner_id: str | None):
+        monkeypatch.delenv("KERASTUNER_TUNER_ID", raising=False)
+        if tuner_id:
+            monkeypatch.setenv("KERASTUNER_TUNER_ID", tuner_id)
+        return alone_in(tmp_path)
+
+    refused = nullcontext() if second == "worker-0" else pytest.raises(InputError, match="is at work in there")
+    with joined(first), refused, joined(second):
+        pass
 
 
 def test_half_of_the_addresses_are_refused(monkeypatch):
