@@ -131,6 +131,16 @@ def test_a_full_disk_ends_the_search_which_goes_on_with_the_same_trial(tmp_path,
     assert [each.name for each in seen][-3:] == ["trial_0", "trial_1", "trial_2"]
 
 
+@pytest.mark.parametrize("file", ["oracle.json", "trial_0/trial.json"])
+def test_a_damaged_file_of_the_search_is_one_line(tmp_path, children, file):
+    options = (*SMALL, "--trials", 1, "--output", tmp_path)
+    run("tuner.search", *options)
+    path = tmp_path / file
+    path.write_bytes(path.read_bytes()[:100])
+    (line,) = error_lines(run("tuner.search", *options, expect=2))
+    assert f"{path}: incomplete or altered" in line
+
+
 class KilledError(BaseException):
     """In place of SIGKILL; KerasTuner takes an Exception for a failed trial."""
 
