@@ -26,7 +26,7 @@ TRAIN = ("tfcifar.train", "--recipe", "smoke", "--preset", "cpu", *SMALL, "--set
 VOLATILE = {"command", "commands", "commit", "continued_by", "data_wait_share", "hardware", "model", "model_sha256",
             "sha256", "packages", "python", "run", "seconds", "seconds_by_seed", "source", "time", "train_seconds",
             "uncommitted_changes"}  # fmt: skip
-SKIPPED = {"environment.json", "oracle.json", "trial.json", "tuner0.json", "search.json"}  # times; or the tools' own
+SKIPPED = {"environment.json", "oracle.json", "trial.json", "search.json"}  # times; or the tools' own
 MOST_TRIES = 6  # to kill a command before it ends: moments later than its end do not count
 
 

@@ -19,6 +19,10 @@ class InputError(ValueError):
     """What the user gave cannot be used. The message names what, expected, received and the choices."""
 
 
+class CannotWriteError(InputError):
+    """A full disk, or a folder that may not be written to: no fault of what was to be written."""
+
+
 def unknown(what: str, received: str, choices: Iterable[str]) -> InputError:
     """An error for a name that is not among `choices`, with the nearest match.
 
@@ -36,7 +40,7 @@ def check(condition: bool, what: str, expected: str, received: object) -> None:
         raise InputError(f"{what}: expected {expected}, received {received!r}.")
 
 
-def cannot_write(error: OSError, path: str | Path | None = None) -> InputError | None:
+def cannot_write(error: OSError, path: str | Path | None = None) -> CannotWriteError | None:
     """What to do about a full disk or a folder that may not be written to; None: `error` is of another kind.
 
     Args:
@@ -44,12 +48,12 @@ def cannot_write(error: OSError, path: str | Path | None = None) -> InputError |
     """
     where = path or error.filename or "a file"
     if error.errno in NO_SPACE:
-        return InputError(
+        return CannotWriteError(
             f"{where}: cannot be written ({error.strerror}). Nothing is left half-written: make room, and give the "
             "command again (training commands with --resume)."
         )
     if error.errno in NO_WRITING:
-        return InputError(
+        return CannotWriteError(
             f"{where}: cannot be written ({error.strerror}). Expected a folder that this user may write to: change "
             "its permissions, or name another."
         )

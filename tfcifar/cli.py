@@ -7,9 +7,9 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from pipelines.errors import InputError, cannot_write
+from pipelines.errors import CannotWriteError, InputError, cannot_write
 from tfcifar.training.devices import STRATEGIES
 
 # Lines that the C++ side of TensorFlow and LiteRT writes at every start, before its own log level counts.
@@ -19,6 +19,10 @@ GREETING = re.compile(
     r"[IWE]\d{4} .*(oneDNN custom operations|cudart_stub|cuInit|cpu_feature_guard)|"
     r"To enable the following instructions"
 )
+
+
+# Of a trial's process, for the search that started it: Python's own code where its output cannot be written at the end.
+CANNOT_WRITE = 120
 
 
 def make_parser(module: str, description: str, examples: str = "") -> argparse.ArgumentParser:
@@ -37,17 +41,14 @@ def add_strategy(parser: argparse._ActionsContainer) -> None:
                         help="devices that share each batch: docs/scaling.md (default: one device)")  # fmt: skip
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], cannot_write_code: int = 2) -> None:
     """Call `main`; turn InputError into one line on stderr and exit code 2, Ctrl-C into exit code 130.
 
-    A full disk, and a folder that may not be written to, are such a line too. A reader of the output that leaves early
-    ends it quietly, with exit code 1.
+    A full disk, and a folder that may not be written to, are such a line too, with `cannot_write_code`. A reader of the
+    output that leaves early ends it quietly, with exit code 1.
     """
     try:
         main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     except BrokenPipeError:  # whoever reads the output has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes nowhere
         sys.exit(1)
@@ -55,13 +56,14 @@ def run(main: Callable[[], None]) -> None:
         print("\ninterrupted; --resume continues a training run from its last whole epoch", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        if os.strerror(errno.ENOSPC) in str(error) and not isinstance(error, OSError):  # TensorFlow's own exceptions
+        if os.strerror(errno.ENOSPC) in str(error) and not isinstance(error, (OSError, InputError)):  # TensorFlow's own
             error = OSError(errno.ENOSPC, str(error).splitlines()[0])
-        explained = cannot_write(error) if isinstance(error, OSError) else None
-        if explained is None:
+        explained = cannot_write(error) if isinstance(error, OSError) else error
+        if not isinstance(explained, InputError):
             raise
-        print(f"error: {explained}", file=sys.stderr)
-        sys.exit(2)
+        with suppress(OSError):  # where stderr is a file on the same full disk
+            print(f"error: {explained}", file=sys.stderr)
+        sys.exit(cannot_write_code if isinstance(explained, CannotWriteError) else 2)
 
 
 def start_tensorflow() -> None:

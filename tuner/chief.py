@@ -16,6 +16,7 @@ import keras_tuner
 from keras_tuner.src import protos
 from keras_tuner.src.distribute import utils
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
+from keras_tuner.src.engine.oracle import LOCKS, THREADS
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
 from pipelines.errors import InputError
@@ -48,9 +49,11 @@ def serve(oracle: keras_tuner.Oracle, timeout: float) -> None:
     Raises:
         InputError: the address is not to be had.
         RuntimeError: as from a search in one process, when one trial after the other fails.
+        Exception: what else has ended the search early, such as a file that cannot be written.
     """
     address = f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=MOST_WORKERS))
+    options = [("grpc.so_reuseport", 0)]  # otherwise two may serve at the same address, by turns
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=MOST_WORKERS), options=options)
     chief = Chief(oracle, timeout)
     protos.get_service_grpc().add_OracleServicer_to_server(chief, server)
     try:
@@ -77,54 +80,81 @@ class Chief(OracleServicer):
         self.lock = threading.RLock()
         self.failure: Exception | None = None
 
-    def CreateTrial(self, request, context):  # noqa: N802, gRPC's name
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """One call after the other. One that fails ends the search, whose files stay as they are, and blocks no other.
+
+        What the files do not know as ended by then is tried again when the search is.
+        """
         with self.lock:
-            self.heard[request.tuner_id] = time.monotonic()
-            trial = self._next_trial(request.tuner_id)
+            try:
+                yield
+            except Exception as error:
+                self.failure = self.failure or error
+                if THREADS[self.oracle] == threading.current_thread().name:  # KerasTuner's own lock, which it kept
+                    THREADS[self.oracle] = None
+                    LOCKS[self.oracle].release()
+
+    def CreateTrial(self, request, context):  # noqa: N802, gRPC's name
+        trial = Trial(self.oracle.get_space(), status=TrialStatus.STOPPED)
+        with self.lock:
+            with self._in_turn():
+                self.heard[request.tuner_id] = time.monotonic()
+                if self.failure is None:
+                    trial = self._next_trial(request.tuner_id)
+            if trial.status == TrialStatus.STOPPED:  # the worker leaves
+                self.heard.pop(request.tuner_id)
+                self.oracle.ongoing_trials.pop(request.tuner_id, None)
         if trial.status == TrialStatus.IDLE:
             time.sleep(min(1.0, self.timeout / MESSAGES_PER_TIMEOUT))  # the worker asks again at once
         return protos.get_service().CreateTrialResponse(trial=trial.to_proto())
 
     def _next_trial(self, tuner_id: str) -> Trial:
-        if self.failure is not None:
-            self.heard.pop(tuner_id)
-            return Trial(self.oracle.get_space(), status=TrialStatus.STOPPED)
         trial = self.oracle.create_trial(tuner_id)
         if trial.status == TrialStatus.STOPPED:
             if self.oracle.ongoing_trials:  # one of which may come back
                 trial.status = TrialStatus.IDLE
             else:
                 self.stop_triggered = True
-                self.heard.pop(tuner_id)
         return trial
+
+    def _worker_at(self, trial_id: str) -> str | None:
+        return next((name for name, trial in self.oracle.ongoing_trials.items() if trial.trial_id == trial_id), None)
 
     def GetTrial(self, request, context):  # noqa: N802
         with self.lock:
-            for tuner_id, trial in self.oracle.ongoing_trials.items():
-                if trial.trial_id == request.trial_id:
-                    self.heard[tuner_id] = time.monotonic()
+            tuner_id = self._worker_at(request.trial_id)
+            if tuner_id is not None:
+                self.heard[tuner_id] = time.monotonic()
         return super().GetTrial(request, context)
+
+    def UpdateTrial(self, request, context):  # noqa: N802
+        with self._in_turn():
+            if self.failure is None:
+                return super().UpdateTrial(request, context)
+        trial = self.oracle.get_trial(request.trial_id)
+        return protos.get_service().UpdateTrialResponse(trial=trial.to_proto())
 
     def EndTrial(self, request, context):  # noqa: N802
         ended = Trial.from_proto(request.trial)
-        with self.lock:
-            known = any(trial.trial_id == ended.trial_id for trial in self.oracle.ongoing_trials.values())
-            if known:  # otherwise it was taken back and is in the queue, or another worker has ended it
+        with self._in_turn():
+            tuner_id = self._worker_at(ended.trial_id)
+            if tuner_id is not None:  # otherwise it was taken back and is in the queue, or another worker has ended it
                 try:
-                    self.oracle.end_trial(ended)
-                except RuntimeError as error:
-                    self.failure = error
-                    self.oracle.ongoing_trials.clear()
+                    if self.failure is None:
+                        self.oracle.end_trial(ended)
+                finally:
+                    self.oracle.ongoing_trials.pop(tuner_id, None)
         return protos.get_service().EndTrialResponse()
 
     def take_back(self) -> None:
         """Put the trials of workers that have been silent for too long back in the queue."""
         now = time.monotonic()
-        with self.lock:
+        with self._in_turn():
             for tuner_id in [each for each, when in self.heard.items() if now - when > self.timeout]:
                 del self.heard[tuner_id]
                 trial = self.oracle.ongoing_trials.pop(tuner_id, None)
-                if trial is not None:
+                if trial is not None and self.failure is None:
                     self.oracle._retry_queue.append(trial.trial_id)
                     self.oracle.save()
                     print(f"chief: no word from {tuner_id}; trial {trial.trial_id} goes to another", flush=True)

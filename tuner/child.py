@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 
-from tfcifar.cli import run
+from tfcifar.cli import CANNOT_WRITE, run
 from tfcifar.train import main
 
 
@@ -24,4 +24,4 @@ def end_with_parent() -> None:
 
 if __name__ == "__main__":
     end_with_parent()
-    run(main)
+    run(main, CANNOT_WRITE)

@@ -8,14 +8,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tfcifar.run_dir import write_text
+from tfcifar.run_dir import read_json, write_text
 
 if TYPE_CHECKING:
     from keras_tuner.src.engine.stateful import Stateful
 
 
 def write_state(state: "Stateful", path: str) -> None:
-    """Save an oracle, a tuner or a trial as its own `save` does, but whole or not at all."""
+    """Save an oracle or a trial as its own `save` does, but whole or not at all."""
     write_text(Path(path), json.dumps(state.get_state()))
 
 
@@ -33,6 +33,8 @@ def killable(oracle_class: type) -> type:
             write_state(trial, str(Path(self._get_trial_dir(trial.trial_id)) / "trial.json"))
 
         def reload(self):
+            for path in (self._get_oracle_fname(), *Path(self._project_dir).glob("trial_*/trial.json")):
+                read_json(Path(path))  # names a damaged one, which KerasTuner would not
             super().reload()
             # In their order, not that of a listing, by which ties are decided; without one that was drawn but is not
             # yet in the oracle's own file, whose random state draws it again, the same.

@@ -75,8 +75,9 @@ def check_other_seeds(seeds: list[int] | None, recipe: Recipe) -> None:
 
 
 def alone_in(output: Path) -> AbstractContextManager:
-    """While the block runs, no other search writes to `output`; chief and workers of a distributed one share it."""
-    return nullcontext() if "KERASTUNER_TUNER_ID" in os.environ else locked(output)
+    """While the block runs, no other search writes to `output`; the workers of a distributed one share it."""
+    tuner_id = os.environ.get("KERASTUNER_TUNER_ID", "chief")
+    return locked(output) if "chief" in tuner_id else nullcontext()  # KerasTuner's way to tell them apart
 
 
 def _search(args: argparse.Namespace, recipe: Recipe, output: Path) -> None:

@@ -9,19 +9,24 @@ from pathlib import Path
 
 import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
-from keras_tuner.errors import FailedTrialError
+from keras_tuner.errors import FailedTrialError, FatalError
 
-from pipelines.errors import InputError
+from pipelines.errors import CannotWriteError, InputError, cannot_write
+from tfcifar.cli import CANNOT_WRITE
 from tfcifar.recipe import Recipe
 from tfcifar.run_dir import RunDir, read_json, write_text
 from tfcifar.run_lock import locked
 from tuner.chief import heard_from, role, serve
-from tuner.oracle_state import killable, write_state
+from tuner.oracle_state import killable
 from tuner.space import recipe_from, space_of
 
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 MOST_FAILURES_IN_A_ROW = 5
 WORKER_TIMEOUT = 60.0  # seconds
+
+
+class TrialCannotWriteError(FatalError, CannotWriteError):
+    """What KerasTuner does not put down as a failed trial: it is tried again when the search is."""
 
 
 class TrainingTuner(BaseTuner):
@@ -54,10 +59,27 @@ class TrainingTuner(BaseTuner):
         self.save()
         return serve(self.oracle, self.timeout)
 
+    # All there is to keep is the oracle's. KerasTuner would look for it by the name of the machine that began.
+
+    def _get_tuner_fname(self):
+        return self.oracle._get_oracle_fname()
+
     def save(self):
         if not self._is_worker():
             self.oracle.save()
-        write_state(self, self._get_tuner_fname())
+
+    def reload(self):
+        if not self._is_worker():
+            self.oracle.reload()
+
+    def _run_and_update_trial(self, trial):
+        try:
+            super()._run_and_update_trial(trial)
+        except (CannotWriteError, OSError) as error:
+            explained = cannot_write(error) if isinstance(error, OSError) else error
+            if explained is None:
+                raise
+            raise TrialCannotWriteError(f"search: trial {trial.trial_id}: {explained}") from error
 
     def run_trial(self, trial):
         folder = Path(self.get_trial_dir(trial.trial_id))
@@ -66,10 +88,15 @@ class TrainingTuner(BaseTuner):
         recipe = recipe.replace(name=f"trial_{trial.trial_id}")
         write_text(folder / "recipe.json", recipe.to_json())
         run_dir = RunDir(folder / "run")
-        with locked(run_dir.path, wait=True):  # a killed search leaves its trial's process, which nobody told
-            pass
         with heard_from(self.oracle, trial.trial_id, self.timeout) if role() == "worker" else nullcontext():
+            with locked(run_dir.path, wait=True):  # a killed search leaves its trial's process, which nobody told
+                pass
             code = train_in_child(folder / "recipe.json", run_dir, folder / "train.log", self.strategy)
+        if code == CANNOT_WRITE:
+            raise CannotWriteError(
+                f"cannot write to {folder}. See to it, and give the command again. The last it wrote: "
+                f"{last_line(folder / 'train.log')}"
+            )
         if code:
             raise FailedTrialError(f"exit code {code}: {last_line(folder / 'train.log')}")
         accuracy = read_json(run_dir.timing)["val_accuracy"]

@@ -3,19 +3,25 @@
 import contextlib
 import csv
 import dataclasses
+import errno
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipelines.augment_config import Augment
-from tests.integration.commands import run
+from pipelines.errors import cannot_write
+from tests.integration.commands import error_lines, run
 from tests.tfcifar.test_run_lock import holder
 from tests.tuner.stand_in_trials import SMALL, accuracy_of, write_stand_in
+from tfcifar.cli import CANNOT_WRITE
 from tfcifar.overrides import override
 from tfcifar.recipe_json import load_json
 from tfcifar.recipes import load
 from tuner import oracle_state, trials
+from tuner.chief import VARIABLES
 from tuner.report import record_search
 from tuner.space import recipe_from, space_of
 from tuner.trials import make_oracle
@@ -101,6 +107,40 @@ def test_an_interrupted_search_goes_on_with_the_same_trial(tmp_path, children):
     assert len(seen) == 6  # nothing is left to do
 
 
+def full(*_, **__) -> None:
+    raise cannot_write(OSError(errno.ENOSPC, "No space left on device"), "file")
+
+
+@pytest.mark.parametrize("where", ["trial", "recipe", "oracle"])
+def test_a_full_disk_ends_the_search_which_goes_on_with_the_same_trial(tmp_path, children, monkeypatch, where):
+    seen, fails = children
+    options = (*SMALL, "--trials", 3, "--output", tmp_path / "search")
+    with monkeypatch.context() as patch:
+        if where == "trial":
+            fails[0] = CANNOT_WRITE
+        elif where == "recipe":
+            patch.setattr(trials, "write_text", full)
+        else:
+            patch.setattr("keras_tuner.Oracle.update_trial", full)
+        (line,) = error_lines(run("tuner.search", *options, expect=2))
+    assert "trial 0" in line
+    if where == "trial":
+        assert line.endswith("out of memory")  # the last line of its log
+    run("tuner.search", *options)
+    assert [row["status"] for row in rows_of(tmp_path / "search")] == ["COMPLETED"] * 3
+    assert [each.name for each in seen][-3:] == ["trial_0", "trial_1", "trial_2"]
+
+
+@pytest.mark.parametrize("file", ["oracle.json", "trial_0/trial.json"])
+def test_a_damaged_file_of_the_search_is_one_line(tmp_path, children, file):
+    options = (*SMALL, "--trials", 1, "--output", tmp_path)
+    run("tuner.search", *options)
+    path = tmp_path / file
+    path.write_bytes(path.read_bytes()[:100])
+    (line,) = error_lines(run("tuner.search", *options, expect=2))
+    assert f"{path}: incomplete or altered" in line
+
+
 class KilledError(BaseException):
     """In place of SIGKILL; KerasTuner takes an Exception for a failed trial."""
 
@@ -138,12 +178,48 @@ def test_a_search_killed_at_any_of_its_writes_ends_as_if_it_had_not_been(tmp_pat
     assert 8 < write < 29
 
 
+@pytest.mark.parametrize(("first", "then"), [("", "chief"), ("chief", "")])
+def test_a_search_goes_on_on_several_machines_and_alone_again(tmp_path, monkeypatch, first, then):
+    recipe = load("smoke").replace(epochs=3)
+
+    def started(tuner_id: str) -> trials.TrainingTuner:
+        for name, value in zip(VARIABLES, (tuner_id, "127.0.0.1", "1"), strict=True):
+            monkeypatch.setenv(name, value) if tuner_id else monkeypatch.delenv(name, raising=False)
+        return trials.TrainingTuner(recipe, make_oracle("random", recipe, 6, 3, seed=0), tmp_path / "search")
+
+    tuner = started(first)
+    for _ in range(2):
+        trial = tuner.oracle.create_trial("worker-0")
+        tuner.oracle.update_trial(trial.trial_id, {"val_accuracy": 0.5})
+        trial.status = "COMPLETED"
+        tuner.on_trial_end(trial)
+    interrupted = tuner.oracle.create_trial("worker-0")
+    goes_on = started(then).oracle
+    assert [trial.status for trial in goes_on.trials.values()] == ["COMPLETED", "COMPLETED", "RUNNING"]
+    assert goes_on.create_trial("worker-0").trial_id == interrupted.trial_id
+
+
 def test_a_trial_waits_for_the_process_that_a_killed_search_left(tmp_path, children, capfd):
     run_dir = tmp_path / "search" / "trial_0" / "run"
     with holder(run_dir, seconds=0.5) as process:
         run("tuner.search", *SMALL, "--trials", 1, "--output", tmp_path / "search")
         assert process.wait() == 0
     assert len(rows_of(tmp_path / "search")) == 1
+
+
+def test_a_worker_that_waits_for_such_a_process_is_heard_from(tmp_path, children, monkeypatch):
+    for name, value in zip(VARIABLES, ("worker-0", "127.0.0.1", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+    recipe, heard, before = load("smoke"), [], []
+    oracle = make_oracle("random", recipe, 1, 1, seed=0)
+    tuner = trials.TrainingTuner(recipe, oracle, tmp_path / "search", timeout=0.3)
+    trial = oracle.create_trial("worker-0")
+    monkeypatch.setattr(tuner.oracle, "get_trial", heard.append)
+    train = trials.train_in_child  # the stand-in
+    monkeypatch.setattr(trials, "train_in_child", lambda *arguments: before.extend(heard) or train(*arguments))
+    with holder(tmp_path / "search" / "trial_0" / "run", seconds=0.5):
+        tuner.run_trial(trial)
+    assert before
 
 
 @pytest.mark.parametrize(
@@ -251,3 +327,9 @@ def test_a_record_holds_trials_winner_and_the_comparison_of_this_search_alone(tm
     assert (entry["hardware"], entry["commit"]) == ("1 core; 2 cores", "abc1234")  # of the trials, not of this process
     record_search([{"seconds": 2.0}], output, folder=results)
     assert not (results / "tuner" / "comparison.md").exists()
+
+
+def test_a_trial_that_cannot_write_says_so_by_its_exit_code_even_where_its_log_is_on_the_full_disk():
+    trial = "from tfcifar.cli import *\ndef main(): raise OSError(errno.ENOSPC, 'full')\nrun(main, CANNOT_WRITE)"
+    with open("/dev/full", "w") as log:
+        assert subprocess.run([sys.executable, "-c", trial], stderr=log).returncode == CANNOT_WRITE
