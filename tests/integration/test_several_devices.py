@@ -74,6 +74,7 @@ def test_a_loss_that_is_not_finite_on_one_device_stops_all_at_that_step(tmp_path
 
 
 def test_workers_train_what_one_process_trains_though_one_of_them_dies(tmp_path):
+    """Two of them begin, three go on."""
     small = ("model.widths=4", "model.dropout=0", "mixed_precision=float32", "batch_size=1500", "epochs=5",
              "data.image_size=8", "optimizer.learning_rate=0.02")  # fmt: skip
     options = (*SMOKE, "--no-evaluate", *(word for field in small for word in ("--set", field)))
@@ -94,7 +95,7 @@ def test_workers_train_what_one_process_trains_though_one_of_them_dies(tmp_path)
     chief.communicate()
     assert not (tmp_path / "together" / "timing.json").exists()
 
-    for process in start_workers(2, *together, "--resume"):
+    for process in start_workers(3, *together, "--resume"):
         stdout, stderr = process.communicate(timeout=300)
         assert process.returncode == 0, stderr
         assert "trained 5 epochs" in stdout
