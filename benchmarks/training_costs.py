@@ -4,6 +4,7 @@ python -m benchmarks.training_costs --output docs/scaling.md --price cpu=0.10 --
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,6 +127,12 @@ def rows_of(works: dict[Work, float], speeds: list[Speed], prices: dict, devices
     return rows
 
 
+def prices_of(works: Iterable[Work], speeds: list[Speed], prices: dict[str, float]) -> str:
+    """Those of `prices` that a row uses, in words."""
+    used = {speed.kind for work in works for speed in speeds_for(work.model, speeds)}
+    return ", ".join(f"${price:.2f} ({kind})" for kind, price in sorted(prices.items()) if kind in used)
+
+
 def duration(seconds: float) -> str:
     for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
@@ -166,7 +173,7 @@ def main() -> None:
     table = "\n".join([*COLUMNS, *rows_of(works, speeds, args.price, args.devices, args.overhead)])
     print(table)
     if args.output:
-        prices = ", ".join(f"${price:.2f} ({kind})" for kind, price in sorted(args.price.items()))
+        prices = prices_of(works, speeds, args.price)
         shared = f"\n{args.devices} such machines share the work, with an overhead of {args.overhead:.0%}.\n"
         header = HEADER.format(command=current_command(), prices=prices, devices=shared if args.devices > 1 else "")
         write_section(args.output, "training_costs", header + table)

@@ -1,9 +1,11 @@
 """Images that stay on the disk: decoded once into one file of bytes, read from there batch by batch."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
+import platform
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -103,11 +105,12 @@ def _is_whole(path: Path, record: Path, size: int) -> bool:
 def _write(path: Path, record: Path, images: Iterable[np.ndarray]) -> None:
     """Both files under temporary names first; the record last, which says that there is a whole file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{path.stem}.*.tmp"):
+    own = f".{path.stem}.{platform.node()}-"  # hosts may share the folder, and know their own processes only
+    for left in path.parent.glob(f"{glob.escape(own)}*.tmp"):
         with contextlib.suppress(ValueError):  # another's name
-            if not is_running(int(left.suffixes[-2].lstrip("."))):
+            if not is_running(int(left.name.removeprefix(own).removesuffix(".tmp"))):
                 left.unlink()
-    temporary, digest = path.with_name(f".{path.stem}.{os.getpid()}.tmp"), hashlib.sha256()
+    temporary, digest = path.with_name(f"{own}{os.getpid()}.tmp"), hashlib.sha256()
     try:
         with temporary.open("wb") as file:
             for image in images:

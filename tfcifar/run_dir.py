@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def write_whole(path: Path, write: Callable[[Path], object], durable: bool = Fal
     Raises:
         InputError: the disk is full, or the folder may not be written to; `path` is as it was.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{platform.node()}-{os.getpid()}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipelines.errors import InputError, cannot_write
 
 LOCK = ".lock"
-LEFTOVER = re.compile(r"\..+\.\d+\.tmp(\..+)?")  # see `run_dir.write_whole`
+LEFTOVER = re.compile(r"\..+\.(.+-)?\d+\.tmp(\..+)?")  # see `run_dir.write_whole`
 
 
 @contextmanager

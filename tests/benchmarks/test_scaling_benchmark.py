@@ -3,7 +3,16 @@
 import pytest
 
 from benchmarks.scaling import table
-from benchmarks.training_costs import Speed, Work, duration, rows_of, seconds_of, speeds_for, speeds_on_record
+from benchmarks.training_costs import (
+    Speed,
+    Work,
+    duration,
+    prices_of,
+    rows_of,
+    seconds_of,
+    speeds_for,
+    speeds_on_record,
+)
 
 
 def test_overhead_is_against_as_many_steps_of_one_device():
@@ -41,5 +50,6 @@ def test_time_and_money_follow_from_compute_speed_and_price():
     assert seconds_of(3.6, speed, devices=4, overhead=0.5) == pytest.approx(2700)
     (row,) = rows_of({Work("mine", "residual_cnn", 1000, 32, 3): 3.6}, [speed], {"cpu": 0.5}, 4, 0.5)
     assert row == "| mine: residual_cnn | 1,000 | 32 | 3 | 3.6 | fast, 2 cores | 0.5 | 45 min | $1.50 |"
+    assert prices_of([Work("mine", "residual_cnn", 1000, 32, 3)], [speed], {"cpu": 0.5, "gpu": 3.0}) == "$0.50 (cpu)"
     assert not rows_of({Work("mine", "mobilenet_v2", 1000, 32, 3): 3.6}, [speed], {"cpu": 0.5}, 1, 0)
     assert [duration(each) for each in (60, 7200, 86400 * 12.3)] == ["60 s", "2 h", "12.3 days"]

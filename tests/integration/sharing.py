@@ -1,10 +1,10 @@
 """What the tests of several devices train: a small recipe that uses most parts of a training step.
 
-python -m tests.integration.sharing FOLDER 2    # train it on two devices
+python -m tests.integration.sharing FOLDER mirrored             # train it on two devices
+python -m tests.integration.sharing FOLDER multi_worker poison  # with a loss of NaN on the second one's third step
 """
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -12,9 +12,11 @@ import tensorflow as tf
 from pipelines.augment_config import Augment
 from pipelines.sources import Examples, Source
 from pipelines.splits import Splits, make_splits
+from tfcifar.cli import run
 from tfcifar.recipe import Model, MultiTask, Optimizer, Recipe, Schedule, SmallImages
 from tfcifar.run_dir import RunDir
-from tfcifar.training.devices import open_devices
+from tfcifar.training.devices import Devices, open_devices
+from tfcifar.training.distributed import DistributedModel
 from tfcifar.training.trainer import train
 
 # Whatever an image draws, and whom it is mixed with, must not depend on how many devices share the batch.
@@ -46,12 +48,26 @@ def make_test_splits() -> Splits:
     return make_splits(Source("colours", ("red", "green", "blue"), (20, 20, 3), Examples(images, labels), None, None))
 
 
+class Poison(DistributedModel):
+    """A loss that is NaN on one device alone, in one step; its gradient is finite, so that no later one tells."""
+
+    def compute_loss(self, *arguments, **options):
+        loss, device = super().compute_loss(*arguments, **options), tf.distribute.get_replica_context()
+        if device is None:  # Keras builds its metrics
+            return loss
+        bad = tf.logical_and(self.optimizer.iterations == 2, device.replica_id_in_sync_group == 1)
+        return loss + tf.stop_gradient(tf.where(bad, np.nan, 0.0))
+
+
 def main() -> None:
-    folder, devices = Path(sys.argv[1]), int(sys.argv[2])
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
-    train(RECIPE, make_test_splits(), RunDir(folder), devices=open_devices("mirrored"))
+    folder, strategy, *poison = sys.argv[1:]
+    if strategy == "mirrored":
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    if poison:
+        Devices.model_class = Poison
+    train(RECIPE, make_test_splits(), RunDir(folder), devices=open_devices(strategy))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

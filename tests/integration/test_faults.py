@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import platform
 import shutil
 import subprocess
 import time
@@ -59,7 +60,7 @@ def assert_same_result(found: RunDir, expected: RunDir) -> None:
 def test_a_full_disk_ends_training_in_one_line_and_it_resumes(tiny, undisturbed, tmp_path, monkeypatch, file):
     """/dev/full answers every write as a full disk does."""
     run_dir = RunDir(tmp_path / "run")
-    half = run_dir.path / file.format(os.getpid())
+    half = run_dir.path / file.format(f"{platform.node()}-{os.getpid()}")
     half.parent.mkdir(parents=True)
     half.symlink_to("/dev/full")
     monkeypatch.setattr(run_lock, "_remove_leftovers", lambda folder: None)  # for which it would be one

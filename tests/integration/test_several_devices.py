@@ -3,6 +3,7 @@
 import json
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from tests.integration.commands import SMOKE, free_port, run, start
 from tests.integration.sharing import RECIPE, make_test_splits
 from tfcifar.run_dir import RunDir, read_history, read_json
+from tfcifar.training.batches import train_batches
+from tfcifar.training.divergence import may_go_on
 from tfcifar.training.trainer import train
 
 # Of weights around 1, after fifteen steps. Images are small here: a float32 sum over 1,500 images of 32x32 px is itself
@@ -30,7 +33,7 @@ def assert_equal_runs(found, expected, epochs: int) -> None:
 
 def test_two_devices_train_what_one_trains(tmp_path):
     """Loss, accuracy, weights, BatchNorm statistics, averages and the optimizer's variables, to rounding."""
-    process = start("tests.integration.sharing", tmp_path / "two", 2)
+    process = start("tests.integration.sharing", tmp_path / "two", "mirrored")
     train(RECIPE, make_test_splits(), RunDir(tmp_path / "one"))
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
@@ -48,7 +51,30 @@ def start_workers(count: int, *arguments) -> list:
     ]
 
 
+@pytest.mark.parametrize("strategy", ["mirrored", "multi_worker"])
+def test_a_loss_that_is_not_finite_on_one_device_stops_all_at_that_step(tmp_path, strategy):
+    """All processes say the same; the chief alone puts it on record, and the run goes on from there."""
+    arguments = ("tests.integration.sharing", tmp_path / "run", strategy, "poison")
+    processes = [start(*arguments)] if strategy == "mirrored" else start_workers(2, *arguments)
+    errors = []
+    for process in processes:
+        _, stderr = process.communicate(timeout=120)
+        assert process.returncode == 2, stderr
+        errors += [line for line in stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == len(processes)
+    assert len(set(errors)) == 1
+    assert "diverged in epoch 1, step 2: loss nan" in errors[0]
+    assert errors[0].endswith(f"On record: {tmp_path / 'run' / 'divergence.json'}.")
+    record = read_json(tmp_path / "run" / "divergence.json")
+    images, _ = list(train_batches(RECIPE, make_test_splits(), 0, 1))[2]
+    assert (record["epoch"], record["step"]) == (1, 2)
+    assert record["batch"]["images"]["mean"] == pytest.approx(images.numpy().mean())
+    lower = RECIPE.replace(optimizer=replace(RECIPE.optimizer, learning_rate=0.01))
+    assert may_go_on(RunDir(tmp_path / "run"), lower)
+
+
 def test_workers_train_what_one_process_trains_though_one_of_them_dies(tmp_path):
+    """Two of them begin, three go on."""
     small = ("model.widths=4", "model.dropout=0", "mixed_precision=float32", "batch_size=1500", "epochs=5",
              "data.image_size=8", "optimizer.learning_rate=0.02")  # fmt: skip
     options = (*SMOKE, "--no-evaluate", *(word for field in small for word in ("--set", field)))
@@ -69,7 +95,7 @@ def test_workers_train_what_one_process_trains_though_one_of_them_dies(tmp_path)
     chief.communicate()
     assert not (tmp_path / "together" / "timing.json").exists()
 
-    for process in start_workers(2, *together, "--resume"):
+    for process in start_workers(3, *together, "--resume"):
         stdout, stderr = process.communicate(timeout=300)
         assert process.returncode == 0, stderr
         assert "trained 5 epochs" in stdout

@@ -1,6 +1,7 @@
 """Files of a run appear whole or not at all."""
 
 import os
+import platform
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_the_old_file(tmp_path):
     """/dev/full answers every write as a full disk does."""
     path = tmp_path / "metrics.json"
     path.write_text("old")
-    (tmp_path / f".metrics.{os.getpid()}.tmp.json").symlink_to("/dev/full")
+    (tmp_path / f".metrics.{platform.node()}-{os.getpid()}.tmp.json").symlink_to("/dev/full")
     with pytest.raises(InputError, match=r"metrics.json: cannot be written \(No space left on device\).*make room"):
         write_text(path, "new")
     assert [each.name for each in tmp_path.iterdir()] == ["metrics.json"]

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def test_a_second_process_is_told_who_is_at_work(tmp_path):
 
 def test_the_lock_of_a_killed_process_is_taken_over_and_what_it_was_writing_goes(tmp_path):
     with holder(tmp_path) as process:
-        half = tmp_path / "checkpoints" / f".state-0002.{process.pid}.tmp.npz"
+        half = tmp_path / "checkpoints" / f".state-0002.{platform.node()}-{process.pid}.tmp.npz"
         half.parent.mkdir()
         half.write_bytes(b"half")
         process.send_signal(signal.SIGKILL)

@@ -3,8 +3,9 @@
 1. Before the first step, Keras builds losses and metrics from a batch that it averages over the devices. That fails
    for batches that are more than a pair, and on several machines for every batch. Here it is given one device's part.
 2. After each step, Keras averages the devices' metrics; on several machines it reduces scalars along an axis that
-   they do not have. Nobody reads figures in mid-epoch here, so that the first device's are handed on; those of an epoch
-   are read from the metrics' variables, which sum over all devices.
+   they do not have. Nobody reads figures in mid-epoch here but the loss, which is averaged: a part's that is not finite
+   stops them all. Of the others the first device's are handed on; those of an epoch are read from the metrics'
+   variables, which sum over all devices.
 3. Keras clips each device's gradient, then adds them up. Here they are added up first: `add_up_before_clipping`.
 """
 
@@ -32,6 +33,11 @@ class DistributedModel(TrainableModel):
         if self.train_function is None or force:
             step = self._on_all_devices(self.train_step)
             self.train_function = lambda iterator: step(next(self._timed(iterator)))
+
+    def train_step(self, batch):
+        logs = super().train_step(batch)
+        mean = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, logs["loss"])
+        return logs | {"loss": mean}
 
     def make_test_function(self, force=False):
         if self.test_function is None or force:

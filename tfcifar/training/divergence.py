@@ -31,7 +31,8 @@ class StopIfDiverged(keras.callbacks.Callback):
     """Raises DivergedError at the first step whose loss is not finite, before that epoch's weights are kept.
 
     It costs a comparison a step: Keras brings the losses to Python for every callback anyway. A mean that has been
-    infinite or NaN stays so; nevertheless each step is looked at, so that the first one is known.
+    infinite or NaN stays so; nevertheless each step is looked at, so that the first one is known. Several devices,
+    and workers, all see the mean of theirs, and stop together.
     """
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -43,7 +44,7 @@ class StopIfDiverged(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """The last step of the epoch has no loss behind it that would tell what its update did."""
-        if not all_finite(self.model.trainable_variables):
+        if not (math.isfinite(logs["loss"]) and all_finite(self.model.trainable_variables)):
             raise DivergedError(epoch, None, logs["loss"], self._learning_rate())
 
     def _learning_rate(self) -> float:
@@ -54,7 +55,9 @@ def all_finite(variables: list) -> bool:
     return all(np.isfinite(np.asarray(variable)).all() for variable in variables)
 
 
-def explain(error: DivergedError, recipe: Recipe, splits: Splits, run_dir: RunDir, resumable: bool) -> InputError:
+def explain(
+    error: DivergedError, recipe: Recipe, splits: Splits, run_dir: RunDir, resumable: bool, write: bool = True
+) -> InputError:
     """Write divergence.json; return what to tell the user.
 
     The batch of the step is made once more for it: every batch is a function of seed, epoch and step.
@@ -62,6 +65,7 @@ def explain(error: DivergedError, recipe: Recipe, splits: Splits, run_dir: RunDi
     Args:
         resumable: the run may go on with other learning rates. A pruned or quantized one may not: its record says with
             which it was fine-tuned.
+        write: off for workers beside the chief, which writes the same.
     """
     batch = None if error.step is None else batch_statistics(recipe, splits, error.epoch, error.step)
     record = {
@@ -74,7 +78,8 @@ def explain(error: DivergedError, recipe: Recipe, splits: Splits, run_dir: RunDi
         "last_good_epoch": error.epoch or None,
         "command": current_command(),
     }
-    write_json(run_dir.divergence, record)
+    if write:
+        write_json(run_dir.divergence, record)
     where = f"epoch {error.epoch + 1}, " + ("at its end" if error.step is None else f"step {error.step}")
     kept = f"the weights of epoch {error.epoch} are kept" if error.epoch else "no epoch was whole before"
     return InputError(

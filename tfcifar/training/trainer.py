@@ -117,7 +117,9 @@ def train(
             try:
                 _run_phase(recipe, phase, splits, run_dir, model, trainable, state, targets, devices)
             except DivergedError as error:
-                raise explain(error, recipe, splits, run_dir, resumable=start is None) from None
+                told = explain(error, recipe, splits, shared_run_dir, start is None, write=devices.chief)
+                devices.wait()
+                raise told from None
     summary = summarize(state)
     if epoch_average is not None:
         if run_dir.timing.is_file():  # the average is made; another would be a new model for evaluation
