@@ -1,6 +1,6 @@
 """Maps at the resolution of the image: SmoothGrad, guided saliency and occlusion."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import keras
@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfcifar.explain.activations import is_rectifier, replaced_call
 from tfcifar.explain.gradcam import normalized
 from tfcifar.models.feature_maps import images_to_differentiate
+from tfcifar.models.nested import all_layers
 
 
 def smooth_grad(
@@ -100,15 +101,6 @@ def probabilities(model: keras.Model, images: np.ndarray, classes: np.ndarray) -
     starts = range(0, len(images), batch_size)
     logits = [model.predict_on_batch(images[start : start + batch_size].astype(np.float32)) for start in starts]
     return tf.gather(tf.nn.softmax(np.concatenate(logits)), classes, batch_dims=1).numpy()
-
-
-def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The layers of `model`, those of nested models in place of these."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from all_layers(layer)
-        else:
-            yield layer
 
 
 def _guided(call: Callable) -> Callable:

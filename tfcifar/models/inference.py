@@ -1,7 +1,7 @@
 """Logits of many images on a CPU, for networks that Keras runs slowly there."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfcifar.environment import cores
+from tfcifar.models.nested import all_layers
 
 IMAGES_AT_ONCE = 10  # of LiteRT: what passes between two layers of MobileNetV2 at 224 pixels stays in the cache
 
@@ -19,18 +20,10 @@ def fast_logits(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     Depthwise networks are converted to LiteRT where there is no GPU: with BatchNorm and activations inside the
     convolutions it is several times as fast as Keras, for which they are memory traffic. Others stay in Keras.
     """
-    depthwise = any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in _all_layers(model))
+    depthwise = any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in all_layers(model))
     if not depthwise or tf.config.list_physical_devices("GPU"):
         return model.predict_on_batch
     return _LiteRT(model)
-
-
-def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _all_layers(layer)
-        else:
-            yield layer
 
 
 class _LiteRT:
