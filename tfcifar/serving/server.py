@@ -57,9 +57,10 @@ def serve(settings: Settings, loader: Loader) -> None:
         check_models(settings, loader)
         settings = replace(settings, metrics_folder=Path(folder))
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # for the workers, which import prometheus_client anew
-        print(f"serving on {address} with {settings.workers} workers", flush=True)
         config = _config(partial(_make_app, settings, loader), settings)
-        Multiprocess(config, sockets=[listener]).run()
+        parent = Multiprocess(config, sockets=[listener])  # which handles signals from here on
+        print(f"serving on {address} with {settings.workers} workers", flush=True)
+        parent.run()
 
 
 def check_models(settings: Settings, loader: Loader) -> None:
