@@ -95,4 +95,4 @@ def test_every_level_uses_what_the_levels_before_it_made_on_the_same_data(preset
     trained = [each for each in steps if each.name == "train"]
     assert [each.level for each in trained] == [1, 2, 3, 5]
     assert all("--dataset mine" in each.command and "--resume" in each.command for each in trained)
-    assert f"--teacher {tmp_path}/ensemble" in trained[-1].command
+    assert f"--teacher {tmp_path}/level_2 {tmp_path}/level_3" in trained[-1].command

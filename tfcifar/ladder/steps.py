@@ -72,7 +72,8 @@ def plan(preset: str, folder: Path, data: list[str]) -> list[Step]:
         (4, "robustness", 1, 20, robustness(*members)),
         (4, "uncertainty", 0.5, 20, ("tfcifar.uncertainty", runs[2], "--output", f"{folder}/uncertainty")),
         (4, "paper", 0.3, 0.3, ("tfcifar.report", "--level", "4", *members, runs[4], "--output", f"{folder}/paper")),
-        (5, "train", 2, 90, train(5, "--teacher", runs[4])),
+        # Not level 1: the network of level 2, less trained, whose answers would cost as long.
+        (5, "train", 2, 120, train(5, "--teacher", runs[2], runs[3])),
         (5, "calibrate", 0.1, 0.1, ("tfcifar.calibrate", runs[5])),
         (5, "robustness", 0.5, 3, robustness(*members, runs[5])),
         (5, "compress", 1, 3, ("export.compress", runs[5], "--no-benchmark")),

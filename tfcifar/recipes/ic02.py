@@ -5,12 +5,13 @@
 
 Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
-Wide where maps are large, unlike the student of level 5: the limit on parameters is met long before that on MACs.
+Wide where maps are large, unlike the student of level 5: the limit on parameters is met long before that on MACs. Its
+images, and what the teachers say of them, are those of ic01.
 """
 
 from tfcifar.recipe import Model, Recipe
-from tfcifar.recipes import level_5
+from tfcifar.recipes import ic01
 
 
 def get_recipe() -> Recipe:
-    return level_5.get_recipe().replace(name="ic02", model=Model("fast_cnn_deep", widths=(64, 88, 84)), epochs=120)
+    return ic01.get_recipe().replace(name="ic02", model=Model("fast_cnn_deep", widths=(64, 88, 84)), epochs=120)
