@@ -8,6 +8,7 @@ from tfcifar import recipes
 from tfcifar.cli import add_strategy, make_parser, run, start_tensorflow
 from tfcifar.models import MODELS
 
+ENSEMBLES = 4  # the level that has no recipe
 EPILOG = """example:
   python -m tfcifar.train --level 2 --preset cpu --seed 0 --set optimizer.learning_rate=0.0005
 
@@ -17,7 +18,9 @@ own images: --dataset FOLDER with FOLDER/train/CLASS/*.png (and FOLDER/test/CLAS
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser("tfcifar.train", __doc__, EPILOG)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--level", type=int, choices=recipes.levels(), help="the recipe of a level")
+    which.add_argument(
+        "--level", type=int, choices=sorted([*recipes.levels(), ENSEMBLES]), help="the recipe of a level"
+    )
     which.add_argument("--recipe", metavar="NAME|FILE", help=f"{', '.join(recipes.names())}, or a recipe.json")
     parser.add_argument("--preset", choices=recipes.PRESETS, help="default: gpu where one is seen, else cpu")
     parser.add_argument("--model", nargs="?", const="list", metavar="NAME",
@@ -40,6 +43,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.model != "list" and args.level is None and args.recipe is None:
         parser.error("one of --level, --recipe is required")
+    if args.level == ENSEMBLES:
+        parser.error(
+            f"--level {ENSEMBLES} combines trained runs: python -m tfcifar.ensemble RUN_DIR...; "
+            "docs/tutorials/level_4.md has the rest"
+        )
     if args.run_dir and len(args.seed or []) > 1:
         parser.error("--run-dir takes one --seed; without it every seed has its own folder under runs/")
     return args

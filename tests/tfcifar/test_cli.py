@@ -124,6 +124,13 @@ def test_a_recipe_or_a_level_is_needed(capsys):
     assert "one of --level, --recipe is required" in capsys.readouterr().err
 
 
+def test_level_4_names_the_command_that_combines_runs(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        train.parse(["--level", "4"])
+    assert exit_.value.code == 2
+    assert "--level 4 combines trained runs: python -m tfcifar.ensemble RUN_DIR..." in capsys.readouterr().err
+
+
 def test_another_model_keeps_what_fits_it_of_the_recipe():
     from tfcifar.runs import recipe_from_arguments
 
