@@ -9,7 +9,7 @@ from tfcifar.cli import add_strategy, make_parser, run, start_tensorflow
 from tfcifar.models import MODELS
 
 EPILOG = """example:
-  python -m tfcifar.train --level 2 --preset cpu --seed 0 --set optimizer.learning_rate=0.0005 --run-dir runs/slower
+  python -m tfcifar.train --level 2 --preset cpu --seed 0 --set optimizer.learning_rate=0.0002 --run-dir runs/slower
 
 own images: --dataset FOLDER with FOLDER/train/CLASS/*.png (and FOLDER/test/CLASS/*.png if there are any)"""
 
