@@ -9,7 +9,7 @@ from tfcifar.cli import make_parser, run, start_tensorflow
 EPILOG = """example:
   python -m benchmarks.time_to_accuracy fast_94 --seeds 0 1 2 3 4 --output results/fast_94/time_to_accuracy.md
 
-Runs are those of tfcifar.train, runs/RECIPE-seedN: finished ones are read, interrupted ones continued."""
+Runs are those of tfcifar.train, runs/RECIPE-PRESET-seedN: finished ones are read, interrupted ones continued."""
 
 # (script, mean test accuracy with six-view TTA, PFLOP, seconds on one A100 GPU, 400 W), from the tables of
 # https://github.com/KellerJordan/cifar10-airbench (README; paper: arXiv:2404.00498). No plain accuracy is

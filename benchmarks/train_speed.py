@@ -1,6 +1,6 @@
 """This project's training step against the same network in PyTorch, in turn, on the same cores.
 
-python -m benchmarks.train_speed --output docs/performance.md     (pip install torch)
+python -m benchmarks.train_speed --output docs/performance.md     # pip install torch
 """
 
 import argparse

@@ -42,7 +42,7 @@ def links(page: Path) -> list[str]:
     return [target for target in targets if not re.match(r"\w+:", target)]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
+@pytest.mark.parametrize("page", [*PAGES, PROJECT / "CONTRIBUTING.md"], ids=lambda page: str(page.relative_to(PROJECT)))
 def test_every_link_inside_the_project_leads_somewhere(page):
     for link in links(page):
         path, _, heading = link.partition("#")

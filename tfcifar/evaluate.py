@@ -1,4 +1,4 @@
-"""Judge trained runs on the test split, once for each model and choice of views: metrics, predictions, figures.
+"""Judge finished runs on the test split, every opening of it on record: metrics, predictions, figures.
 
 With --compare-tta: what each choice of views is worth on the validation split, and costs; the test split stays closed.
 """

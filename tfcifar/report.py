@@ -8,7 +8,7 @@ from tfcifar.cli import make_parser, run
 EPILOG = """examples:
   python -m tfcifar.report runs/level_1-cpu-seed0 runs/level_2-cpu-seed0
   python -m tfcifar.report runs/level_2-cpu-seed* --record level_2      # for results/ and the README
-  python -m tfcifar.report --level 4 runs/level_* runs/ensemble runs/ablation/level_2   # a paper, HTML and PDF"""
+  python -m tfcifar.report --level 4 runs/level_[123]-* runs/ensemble runs/ablation/level_2   # a paper, HTML and PDF"""
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

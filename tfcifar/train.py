@@ -10,7 +10,7 @@ from tfcifar.models import MODELS
 
 ENSEMBLES = 4  # the level that has no recipe
 EPILOG = """example:
-  python -m tfcifar.train --level 2 --preset cpu --seed 0 --set optimizer.learning_rate=0.0005
+  python -m tfcifar.train --level 2 --preset cpu --seed 0 --set optimizer.learning_rate=0.0002 --run-dir runs/slower
 
 own images: --dataset FOLDER with FOLDER/train/CLASS/*.png (and FOLDER/test/CLASS/*.png if there are any)"""
 
@@ -35,7 +35,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, nargs="+", metavar="N", help="one run for each (default: the recipe's, 0)")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
                         help="override a field of the recipe, for example optimizer.learning_rate=0.05")  # fmt: skip
-    parser.add_argument("--run-dir", type=Path, metavar="FOLDER", help="default: runs/RECIPE-seedN")
+    parser.add_argument("--run-dir", type=Path, metavar="FOLDER", help="default: runs/RECIPE-PRESET-seedN")
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run (same options)")
     parser.add_argument("--deterministic", action="store_true", help="equal runs give equal weights; slower")
     add_strategy(parser)

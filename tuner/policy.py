@@ -40,7 +40,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the searches (default 0)")
     parser.add_argument("--compare", type=int, nargs="+", metavar="SEED",
                         help="then train --full with each result and without, and test the differences")  # fmt: skip
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/policy/RECIPE")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/policy/RECIPE-PRESET")
     parser.add_argument("--record", action="store_true", help="put tables and figures on record in results/")
     args = parser.parse_args(argv)
     for name in ("trials", "sub_policies", "best"):

@@ -45,7 +45,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--worker-timeout", type=float, default=60.0, metavar="SECONDS",
                         help="several machines: without a word from a worker, until its trial goes to another "
                         "(default %(default)g)")  # fmt: skip
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/tuner/RECIPE")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/tuner/RECIPE-PRESET")
     parser.add_argument("--record", action="store_true", help="put the table of trials on record in results/")
     args = parser.parse_args(argv)
     if not args.worker_timeout > 0:

@@ -34,7 +34,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     labels.add_argument("--data-dir", metavar="FOLDER", help="where TFDS looks; default TFDS_DATA_DIR")
     labels.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="as in tfcifar.train")
     labels.add_argument("--folds", type=int, default=FOLDS, metavar="N", help="models to train (default %(default)s)")
-    labels.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/data_quality/RECIPE")
+    labels.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/data_quality/RECIPE-PRESET")
     # What recipe_from_arguments asks for besides.
     labels.set_defaults(model=None, attention=None, weights=None, teacher=None, deterministic=False)
 

@@ -1,4 +1,4 @@
-"""Judge a trained run on the test split, once for each choice of views and on the record."""
+"""Judge a finished run on the test split, every opening of it on record in test_openings.jsonl."""
 
 from collections.abc import Sequence
 

@@ -70,7 +70,7 @@ def plan(preset: str, folder: Path, data: list[str]) -> list[Step]:
         (4, "ensemble", 0.2, 0.2, ("tfcifar.ensemble", *members, "--output", runs[4])),
         (4, "calibrate", 0.2, 0.2, ("tfcifar.calibrate", *members, runs[4])),
         (4, "robustness", 1, 20, robustness(*members)),
-        (4, "uncertainty", 0.5, 20, ("tfcifar.uncertainty", runs[2], "--output", f"{folder}/uncertainty")),
+        (4, "uncertainty", 0.5, 20, ("tfcifar.uncertainty", runs[2])),
         (4, "paper", 0.3, 0.3, ("tfcifar.report", "--level", "4", *members, runs[4], "--output", f"{folder}/paper")),
         # Not level 1: the network of level 2, less trained, whose answers would cost as long.
         (5, "train", 2, 120, train(5, "--teacher", runs[2], runs[3])),

@@ -1,9 +1,9 @@
 """A 3x3 convolution whose weight gradient is fast on small feature maps.
 
 On a CPU, oneDNN computes the forward pass and the input gradient of a bfloat16 convolution at nearly the speed of a
-matrix product, but under TensorFlow's thread pool the weight gradient at half of it, and at a quarter on the smallest
-maps (docs/performance.md). On small maps it is faster as three matrix products: one for each row of the kernel,
-of the map shifted by that row against the gradient, with the three column shifts side by side.
+matrix product, but under TensorFlow's thread pool the weight gradient at half of it (docs/performance.md). On small
+maps it is faster as three matrix products: one for each row of the kernel, of the map shifted by that row against the
+gradient, with the three column shifts side by side.
 """
 
 from functools import cache

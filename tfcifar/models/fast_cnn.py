@@ -5,7 +5,7 @@
 - Pooling follows the first convolution of each block at once: what comes after costs a quarter.
 - Convolutions start as the identity beside random filters, so that the signal reaches the head before anything is
   learned; a third convolution in a block is residual for the same reason.
-- BatchNorm has no scale (the next convolution can scale) and a low momentum, since a run has few steps.
+- BatchNorm has no scale (the next convolution can scale) and a low momentum, for runs of few steps.
 - The maximum over positions, not the mean, goes to the head: is the feature anywhere?
 
 After Keller Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU" (arXiv:2404.00498).
@@ -90,7 +90,7 @@ def fast_cnn(
 
     Args:
         depth: convolutions in a block, 2 or 3.
-        norm_momentum: low, since a run has only a few hundred steps.
+        norm_momentum: low, since fast_94's runs have only a few hundred steps.
     """
     inputs = keras.Input(image_shape, name="images")
     x = standardize(mean, std)(inputs)

@@ -5,8 +5,8 @@
 
 Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
-Wide where maps are large, unlike the student of level 5: the limit on parameters is met long before that on MACs. Its
-images, and what the teachers say of them, are those of ic01.
+Wide where maps are large, for its size: the limit on parameters is met long before that on MACs. Its images, and what
+the teachers say of them, are those of ic01.
 """
 
 from tfcifar.recipe import Model, Recipe

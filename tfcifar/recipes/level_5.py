@@ -4,7 +4,8 @@
     python -m tfcifar.train --level 5 --preset cpu --resume
     python -m export.compress runs/level_5-cpu-seed0
 
-Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
+Its figures are not on record yet. The ensemble is made without --views: one with views is refused as a teacher. Other
+teachers: --teacher RUN_OR_ENSEMBLE...
 
 The student is the network of level 3 with a fifth of its parameters, in more epochs and with the validation images
 held out. Each image has eight augmented versions, on which the teachers are asked once; the epochs see each

@@ -9,8 +9,8 @@ def choose_precision(requested: str, model_name: str, gpu_capability: tuple[int,
     """The Keras dtype policy for a run; `requested` is a policy or "auto".
 
     auto, on a GPU: bfloat16 from compute capability 8.0, float16 from 7.0 (tensor cores), else float32. On a CPU:
-    bfloat16 where it has instructions for it (1.4 to 1.6 times faster for ordinary convolutions), but float32 for
-    models of depthwise convolutions, which are 1.3 times slower in bfloat16: see docs/performance.md.
+    bfloat16 where it has instructions for it (1.5 to 1.8 times faster for ordinary convolutions), but float32 for
+    models of depthwise convolutions, which are 1.2 times slower in bfloat16: see docs/performance.md.
     """
     if requested != "auto":
         return requested
