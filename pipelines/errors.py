@@ -19,6 +19,10 @@ class InputError(ValueError):
     """What the user gave cannot be used. The message names what, expected, received and the choices."""
 
 
+class NotAtHandError(InputError):
+    """A data set that is not on the disk, and cannot be downloaded."""
+
+
 class CannotWriteError(InputError):
     """A full disk, or a folder that may not be written to: no fault of what was to be written."""
 
