@@ -145,9 +145,14 @@ def _short(value: float) -> float:
     return float(f"{value:.6g}")  # significant digits: a small model's PFLOP is far below 1
 
 
+def command_without_output(command: str) -> str:
+    """A command without what makes no difference to what it finds: where it is written, and the record itself."""
+    return re.sub(r" --output[ =]\S+| --record\b", "", command)
+
+
 def command_without_run(command: str) -> str:
-    """A command without what belongs to one run of it: seeds, run directory, output, resuming, the record itself."""
-    return re.sub(rf" --seeds?( \d+)+|{RUN_DIR_OPTION}| --output[ =]\S+| --(resume|record)\b", "", command)
+    """A command without what belongs to one run of it: its output, seeds, run directory, resuming."""
+    return re.sub(rf" --seeds?( \d+)+|{RUN_DIR_OPTION}| --resume\b", "", command_without_output(command))
 
 
 def _copy_evidence(run: EvaluatedRun, folder: Path) -> None:
