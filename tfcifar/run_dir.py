@@ -97,6 +97,20 @@ def _unlink_if_there(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file to which other processes may add theirs: one write each, which the system keeps apart.
+
+    Raises:
+        InputError: the disk is full, or the folder may not be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab", buffering=0) as file:
+            file.write(f"{line}\n".encode())
+    except OSError as error:
+        raise cannot_write(error, path) or error from error
+
+
 def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 

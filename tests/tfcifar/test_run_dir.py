@@ -9,6 +9,7 @@ from pipelines.errors import InputError
 from tfcifar.run_dir import (
     DamagedFileError,
     RunDir,
+    append_line,
     read_history,
     read_json,
     write_csv,
@@ -87,6 +88,12 @@ def test_a_full_disk_is_one_clear_error_and_leaves_the_old_file(tmp_path):
         write_text(path, "new")
     assert [each.name for each in tmp_path.iterdir()] == ["metrics.json"]
     assert path.read_text() == "old"
+
+
+def test_a_line_that_a_full_disk_does_not_take_is_one_clear_error(tmp_path):
+    (tmp_path / "test_openings.jsonl").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
+        append_line(tmp_path / "test_openings.jsonl", "{}")
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
