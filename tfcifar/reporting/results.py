@@ -118,7 +118,9 @@ def environment_of(run_dirs: list[RunDir]) -> dict:
 
 
 def _in_common(environments: Sequence[dict]) -> dict:
-    return {key: "; ".join(dict.fromkeys(each[key] for each in environments)) for key in ("hardware", "commit")}
+    """Each that there was, in one text; None where there was none, as of the commit outside a git checkout."""
+    found = {key: dict.fromkeys(each[key] for each in environments if each[key]) for key in ("hardware", "commit")}
+    return {key: "; ".join(values) or None for key, values in found.items()}
 
 
 def _figures_of(metrics: list[dict]) -> list[dict]:
