@@ -116,3 +116,15 @@ def test_a_damaged_json_is_named(tmp_path, text):
     (tmp_path / "timing.json").write_text(text)
     with pytest.raises(DamagedFileError, match=r"timing.json: incomplete or altered"):
         read_json(tmp_path / "timing.json")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"epoch,phase,loss\n1,train", b"epoch,phase,loss\n1,train,0.5,0.1\n", b"epoch,phase,loss\n1,train,0.x\n",
+     b"epoch,phase,loss\n1,train,\xff\n", b'epoch,phase,loss\n1,"train,0.5\n'],
+    ids=["empty", "cut short", "too long", "no number", "no text", "no end of quotes"],
+)  # fmt: skip
+def test_a_damaged_history_is_named(tmp_path, content):
+    (tmp_path / "history.csv").write_bytes(content)
+    with pytest.raises(DamagedFileError, match=r"history.csv: incomplete or altered"):
+        read_history(tmp_path / "history.csv")
