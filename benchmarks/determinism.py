@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.children import answer_of, ask
 from tfcifar.cli import make_parser, run
 
 EPILOG = """example:
@@ -47,9 +48,7 @@ def measure(name: str, rounds: int, steps: int) -> dict[str, list[float]]:
     try:
         for _ in range(rounds):
             for mode, child in children.items():
-                child.stdin.write("go\n")
-                child.stdin.flush()
-                seconds[mode].append(float(child.stdout.readline()))
+                seconds[mode].append(float(ask(child)))
     finally:
         for child in children.values():
             child.kill()
@@ -63,7 +62,7 @@ def _start_child(name: str, steps: int, mode: str) -> subprocess.Popen:
         [sys.executable, "-m", "benchmarks.determinism", *options],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],
     )  # fmt: skip
-    child.stdout.readline()  # it has traced its step
+    answer_of(child)  # it has traced its step
     return child
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.children import answer_of, ask
 from benchmarks.document import spread, write_section
 from tfcifar.cli import make_parser, run
 
@@ -111,26 +112,18 @@ def measure(args) -> dict[int, list[float]]:
     try:
         for count in counts:
             command = [sys.executable, "-m", "benchmarks.scaling", *sizes, "--child", str(count)]
-            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             children[count] = child
-            _line(child)
+            answer_of(child)  # it has traced its step
         seconds = {count: [] for count in counts}
         for _ in tqdm(range(args.rounds), desc=args.model):
             for count, child in children.items():
-                child.stdin.write("\n")
-                seconds[count].append(float(_line(child)))
+                seconds[count].append(float(ask(child)))
         return seconds
     finally:
         for child in children.values():
-            child.stdin.close()
+            child.kill()
             child.wait()
-
-
-def _line(child: subprocess.Popen) -> str:
-    line = child.stdout.readline()
-    if not line:
-        raise RuntimeError(f"{' '.join(child.args)}: ended early")
-    return line
 
 
 def table(seconds: dict[int, list[float]], batch: int) -> str:

@@ -72,13 +72,16 @@ def send_all(port: int, process, requests: Iterator, keep: Path) -> Report:
     memory.start()
     with ThreadPoolExecutor(CALLERS) as pool:
         while batch := list(islice(requests, BATCH)):
+            failure = None
             try:
                 answers = list(pool.map(lambda request: ask(port, request), batch))
-            except ConnectionRefusedError:
-                answers = []
-            if process.poll() is not None:  # one of these
+            except OSError as error:  # no connection to be had
+                failure = f"does not answer ({error})"
+            if process.poll() is not None:
+                failure = f"ended with {process.returncode}"
+            if failure:
                 kept = [save(request, report.sent + i, keep) for i, request in enumerate(batch)]
-                report.faults.append(f"the server ended with {process.returncode} on one of {kept[0]} ... {kept[-1]}")
+                report.faults.append(f"the server {failure}, on one of {kept[0]} ... {kept[-1]}")
                 break
             for request, answer in zip(batch, answers, strict=True):
                 report.statuses[request.kind][answer.status] += 1

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.children import ask
 from tfcifar.cli import make_parser, run
 
 HEADER = """## The fast network against PyTorch
@@ -94,15 +95,7 @@ def start(side: str, batch_size: int, environment: dict):
     child = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | environment
     )
-
-    def turn(steps: int) -> float:
-        print(steps, file=child.stdin, flush=True)
-        answer = child.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"{' '.join(command)} ended with exit code {child.wait()}")
-        return float(answer)
-
-    return turn
+    return lambda steps: float(ask(child, steps))
 
 
 def measure(batch_size: int, rounds: int, steps: int) -> list[dict]:

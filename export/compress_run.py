@@ -5,6 +5,7 @@ from export.compress_report import write_summary
 from export.quantization_error import quantization_errors
 from export.verify import verify
 from export.write_artifacts import quantization_aware, write_artifacts
+from pipelines.errors import InputError
 from tfcifar.environment import record_command
 from tfcifar.models.saved import load_model
 from tfcifar.recipe_data import open_splits
@@ -27,8 +28,17 @@ def compress_run(
 
     Returns:
         The tables of the summary.
+
+    Raises:
+        InputError: neither validation nor test images to judge by; other data than the run's.
     """
-    splits, _ = open_splits(load_json(run_dir.recipe).data)
+    data = load_json(run_dir.recipe).data
+    if data.train_on_validation and not on_test:
+        raise InputError(
+            f"--no-test: expected a run with validation images of its own, received {run_dir.path}, which has trained "
+            "on them; only the test split can judge its files."
+        )
+    splits, _ = open_splits(data)
     check_same_data(run_dir, splits)
     folder, model = run_dir.exports, load_model(run_dir.model)
     representative = representative_images(splits, images, seed)

@@ -57,8 +57,10 @@ def fine_tuning_recipe(recipe: Recipe, pruning: Pruning, epochs: int, learning_r
     The model is the classifier alone: a group head has done its work.
     """
     optimizer = recipe.optimizer
-    if pruning.method == "magnitude" and optimizer.name == "muon":
-        optimizer = ADAM
+    if pruning.method == "magnitude":
+        recipe = recipe.replace(labels="one_hot")  # which `fine_tune` takes
+        if optimizer.name == "muon":
+            optimizer = ADAM
     peak = optimizer.learning_rate if learning_rate is None else learning_rate
     optimizer = dataclasses.replace(optimizer, learning_rate=peak, ema_decay=None, swa_epochs=0)
     return recipe.replace(

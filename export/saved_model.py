@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def export_saved_model(run_dir: RunDir, output: Path) -> dict:
 
     with tf.device("CPU:0"):  # the check compares CPU with CPU, and export needs no more
         model = load_model(run_dir.model)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    temporary = output.with_name(f".{output.name}.{platform.node()}-{os.getpid()}.tmp")
     try:
         _write(model, temporary)
         images = parity_images(model.input_shape[1:3])

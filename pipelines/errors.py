@@ -19,6 +19,10 @@ class InputError(ValueError):
     """What the user gave cannot be used. The message names what, expected, received and the choices."""
 
 
+class NotAtHandError(InputError):
+    """A data set that is not on the disk, and cannot be downloaded."""
+
+
 class CannotWriteError(InputError):
     """A full disk, or a folder that may not be written to: no fault of what was to be written."""
 
@@ -44,7 +48,7 @@ def cannot_write(error: OSError, path: str | Path | None = None) -> CannotWriteE
     """What to do about a full disk or a folder that may not be written to; None: `error` is of another kind.
 
     Args:
-        path: the file that was to be written; None: the one that `error` names.
+        path: the file that was to be written; None: the one that `error` names, which may be one that was to be read.
     """
     where = path or error.filename or "a file"
     if error.errno in NO_SPACE:
@@ -53,8 +57,10 @@ def cannot_write(error: OSError, path: str | Path | None = None) -> CannotWriteE
             "command again (training commands with --resume)."
         )
     if error.errno in NO_WRITING:
+        done, needed = (
+            ("written", "a folder that this user may write to") if path else ("used", "what this user may use")
+        )
         return CannotWriteError(
-            f"{where}: cannot be written ({error.strerror}). Expected a folder that this user may write to: change "
-            "its permissions, or name another."
+            f"{where}: cannot be {done} ({error.strerror}). Expected {needed}: change its permissions, or name another."
         )
     return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.errors import InputError
+from pipelines.errors import InputError, NotAtHandError
 from pipelines.examples import Examples, Source, check_labels
 from pipelines.image_folder import common_size, fit_image
 
@@ -36,7 +36,8 @@ def open_tfds(name: str, data_dir: Path, image_size: int | None = None) -> Sourc
         image_size: see `sources.open_source`.
 
     Raises:
-        InputError: unknown name; not at hand and not to be downloaded; no (image, label) pairs; damaged files.
+        InputError: unknown name; no (image, label) pairs; damaged files.
+        NotAtHandError: not on the disk, and not to be downloaded.
     """
     builder = _builder(name, data_dir)
     # Before any download: 25 GB of COCO would be a high price for learning that it has no class labels.
@@ -101,7 +102,7 @@ def _download(builder: "tfds.core.DatasetBuilder", name: str, data_dir: Path) ->
         try:
             builder.download_and_prepare()
         except Exception as error:  # no network, a server's answer, a missing extra package, a full disk, ...
-            raise InputError(
+            raise NotAtHandError(
                 f"{name}: not found in {data_dir}, and the download failed ({_cause(error)})."
                 " Pass --data-dir or set TFDS_DATA_DIR to a folder with the data prepared by TFDS,"
                 " or pass the path of an official archive or an image folder as --dataset."

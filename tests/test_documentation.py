@@ -52,10 +52,9 @@ def test_every_link_inside_the_project_leads_somewhere(page):
             assert heading in {token.attrGet("id") for token in parsed(target)}, link
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
-def test_every_command_on_a_page_is_taken_by_its_parser(page):
-    for module, text in COMMAND.findall(page.read_text(encoding="utf-8").replace("\\\n", " ")):
-        arguments = shlex.split(text, comments=True)
+def check_commands(text: str) -> None:
+    for module, options in COMMAND.findall(text.replace("\\\n", " ")):
+        arguments = shlex.split(options, comments=True)
         if not arguments or "..." in arguments:  # it is only named
             continue
         said = io.StringIO()
@@ -63,7 +62,17 @@ def test_every_command_on_a_page_is_taken_by_its_parser(page):
             with contextlib.redirect_stderr(said):
                 entry_point(module).parse(arguments)
         except SystemExit:
-            pytest.fail(f"{module} {text}: {said.getvalue().splitlines()[-1]}")
+            pytest.fail(f"{module} {options}: {said.getvalue().splitlines()[-1]}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
+def test_every_command_on_a_page_is_taken_by_its_parser(page):
+    check_commands(page.read_text(encoding="utf-8"))
+
+
+def test_every_command_on_record_is_taken_by_its_parser():
+    for each in json.loads((PROJECT / "results" / "summary.json").read_text()):
+        check_commands(each["command"])
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from tfcifar.run_dir import write_text
+from tfcifar.run_dir import append_line
 
 COMMANDS = "commands.txt"
 PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
@@ -47,9 +47,8 @@ def current_command() -> str:
 def record_command(folder: Path) -> None:
     """Add this process' command to commands.txt of a directory that it adds to, unless it stands there already."""
     path, command = folder / COMMANDS, current_command()
-    before = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    if command not in before:
-        write_text(path, "\n".join([*before, command]) + "\n")
+    if not path.is_file() or command not in path.read_text(encoding="utf-8").splitlines():
+        append_line(path, command)
 
 
 def _module_and_arguments() -> list[str]:

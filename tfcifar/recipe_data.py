@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pipelines.errors import InputError
+from pipelines.errors import NotAtHandError
 from pipelines.sources import Source, open_source
 from pipelines.splits import Splits, make_splits
 from tfcifar.recipe import Data
@@ -12,14 +12,14 @@ def open_recipe_source(data: Data) -> tuple[Source, Data]:
     """The recipe's data source; with `data.fallback`, that one in its place where it cannot be had, and says so."""
     try:
         return open_source(data.dataset, data.data_dir, data.image_size, data.cache), data
-    except InputError as error:
+    except NotAtHandError as error:
         if data.fallback is None:
             raise
         print(
             f"NOTE: {error}\nNOTE: running on the {data.fallback} source instead of {data.dataset}.",
             flush=True,
         )
-        return open_source(data.fallback), dataclasses.replace(data, dataset=data.fallback, fallback=None)
+        return open_recipe_source(dataclasses.replace(data, dataset=data.fallback, fallback=None))
 
 
 def open_splits(data: Data) -> tuple[Splits, Data]:

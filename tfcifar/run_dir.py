@@ -97,6 +97,20 @@ def _unlink_if_there(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file to which other processes may add theirs: one write each, which the system keeps apart.
+
+    Raises:
+        InputError: the disk is full, or the folder may not be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab", buffering=0) as file:
+            file.write(f"{line}\n".encode())
+    except OSError as error:
+        raise cannot_write(error, path) or error from error
+
+
 def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
@@ -126,14 +140,27 @@ def write_csv(path: Path, rows: list[dict], columns: Sequence[str] = ()) -> None
 
 
 def read_csv(path: Path) -> list[dict]:
-    """The rows of a file with a header; all values are texts."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    """The rows of a file with a header; all values are texts. Raises DamagedFileError where it is no such table."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns, rows = reader.fieldnames, list(reader)
+    except (ValueError, csv.Error) as error:
+        raise _damaged_table(path, error) from None
+    if not columns or any(None in (*row, *row.values()) for row in rows):
+        raise _damaged_table(path, "not a value for each column")
+    return rows
 
 
 def read_history(path: Path) -> list[dict]:
-    """The rows of a history.csv with numbers as numbers."""
-    return [
-        {key: value if key == "phase" else int(value) if key == "epoch" else float(value) for key, value in row.items()}
-        for row in read_csv(path)
-    ]
+    """The rows of a history.csv with numbers as numbers. Raises DamagedFileError where they are none."""
+    kinds = {"epoch": int, "phase": str}
+    rows = read_csv(path)
+    try:
+        return [{key: kinds.get(key, float)(value) for key, value in row.items()} for row in rows]
+    except ValueError as error:
+        raise _damaged_table(path, error) from None
+
+
+def _damaged_table(path: Path, why: object) -> DamagedFileError:
+    return DamagedFileError(f"{path}: incomplete or altered (not to be read as a table: {why}).")

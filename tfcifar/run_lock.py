@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipelines.errors import InputError, cannot_write
+from pipelines.processes import is_running
 
 LOCK = ".lock"
 LEFTOVER = re.compile(r"\..+\.(.+-)?\d+\.tmp(\..+)?")  # see `run_dir.write_whole`
@@ -95,6 +96,12 @@ def _remove_leftovers(folder: Path) -> None:
     """Delete what `write_whole` was at when its process was killed; folders with a lock of their own see to theirs."""
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not (Path(parent) / name / LOCK).exists()]
-        for name in [each for each in (*files, *folders) if LEFTOVER.fullmatch(each)]:
+        for name in [each for each in (*files, *folders) if LEFTOVER.fullmatch(each) and not _under_way(each)]:
             path = Path(parent) / name
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _under_way(name: str) -> bool:
+    """Whether a process of this host is still at it, such as an export beside a training that goes on."""
+    process = re.search(rf"\.{re.escape(platform.node())}-(\d+)\.tmp", name)
+    return process is not None and is_running(int(process[1]))

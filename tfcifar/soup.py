@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.run_dir import RunDir
+from tfcifar.run_lock import locked
 
 EPILOG = """examples:
   python -m tfcifar.soup runs/level_2-cpu-seed* --output runs/level_2-soup
@@ -31,7 +32,8 @@ def main(argv: list[str] | None = None) -> None:
     from tfcifar.reporting.tables import soup_table
     from tfcifar.training.model_soup import make_soup
 
-    print(soup_table(make_soup(run_dirs, RunDir(args.output), args.greedy)))
+    with locked(args.output):
+        print(soup_table(make_soup(run_dirs, RunDir(args.output), args.greedy)))
     print(f"soup: {args.output}; for its test result: python -m tfcifar.evaluate {args.output}")
 
 

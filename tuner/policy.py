@@ -62,9 +62,12 @@ def main(argv: list[str] | None = None) -> None:
 
 def _search(args: argparse.Namespace, proxy: Recipe, full: Recipe, output: Path) -> None:
     start_tensorflow()
+    from tuner.chief import role
     from tuner.policy_report import record_policies, write_searches
     from tuner.policy_searches import compare_found, search_policy
 
+    if role() != "alone" and len(args.searches) > 1:  # a worker ends with the first
+        raise InputError(f"--searches: expected one on several machines, received {' '.join(args.searches)}.")
     found = [
         search_policy(name, proxy, args.trials, args.sub_policies, args.best, args.seed, output / name)
         for name in args.searches

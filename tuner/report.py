@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfcifar.environment import current_command
-from tfcifar.reporting.results import RESULTS, environment_of, record_table
+from tfcifar.reporting.results import RESULTS, command_without_output, environment_of, record_table
 from tfcifar.reporting.style import BLUE, GREY, ORANGE, log_scale, new_figure
 from tfcifar.run_dir import RunDir, read_json, write_csv, write_text
 
@@ -132,6 +132,6 @@ def record_search(rows: list[dict], output: Path, compared: Path | None = None, 
         table = (compared / "ablation.md").read_text(encoding="utf-8").replace("# Ablation", "# Winner and recipe", 1)
         write_text(target / "comparison.md", re.sub(r"!\[.*\n", "", table))
     trials = [RunDir(path.parent) for path in output.glob("trial_*/run/environment.json")]
-    command = re.sub(r" --output[ =]\S+| --record\b", "", current_command())
+    command = command_without_output(current_command())
     seconds = sum(row["seconds"] or 0 for row in rows)
     record_table(NAME, "trials", len(rows), 1, command, seconds, environment_of(trials), folder)

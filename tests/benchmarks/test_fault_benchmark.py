@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -91,6 +92,12 @@ def test_a_bit_of_a_weight_a_row_a_missing_file_and_a_leftover_do(result, name, 
     change(result / name)
     after = fingerprint(result)
     assert {each for each in before.keys() | after if before.get(each) != after.get(each)} == {name}
+
+
+def test_a_child_that_has_ended_is_named_with_its_exit_code(monkeypatch):
+    monkeypatch.setattr("sys.executable", shutil.which("false"))
+    with pytest.raises(RuntimeError, match=r"-m benchmarks.determinism .* ended with exit code 1"):
+        determinism.measure("small_cnn", rounds=1, steps=1)
 
 
 def test_the_cost_of_determinism_is_the_ratio_of_each_round():

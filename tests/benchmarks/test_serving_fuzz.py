@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import socket
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -110,6 +111,15 @@ def test_a_server_that_dies_ends_it_and_what_it_died_of_is_kept(port, tmp_path):
     assert report.sent == serving_fuzz.BATCH
     assert len(list(tmp_path.iterdir())) == serving_fuzz.BATCH
     assert "the server ended with -11" in report.faults[0]
+
+
+def test_a_live_server_that_takes_no_connection_ends_it_and_its_requests_are_kept(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        unused = server.getsockname()[1]
+    alive = SimpleNamespace(pid=os.getpid(), poll=lambda: None)
+    report = send_all(unused, alive, iter([get(404)] * 3), tmp_path)
+    assert (report.sent, len(list(tmp_path.iterdir()))) == (0, 3)
+    assert "the server does not answer (" in report.faults[0]
 
 
 def test_memory_is_flat_unless_its_median_grows_by_a_tenth():

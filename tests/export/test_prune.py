@@ -17,6 +17,7 @@ from export.magnitude_pruning import make_schedule, prunable_layers, wrap, zero_
 from export.pruned_run import prune_run
 from export.pruning_config import Pruning, fine_tuning_recipe
 from export.tf_keras_bridge import from_tf_keras, to_tf_keras
+from pipelines.augment_config import Augment
 from pipelines.errors import InputError
 from tests.export.models import outputs
 from tests.integration.commands import PROJECT, SMOKE, error_lines, run
@@ -251,6 +252,12 @@ def test_a_recipe_with_muon_phases_and_averages_is_fine_tuned_by_adam_or_by_its_
     assert (narrower.epochs, narrower.augment, narrower.small_images.epochs) == (3, recipe.augment, 0)
     with pytest.raises(InputError, match="expected sgd, adam or adamw, which tf_keras has, received 'muon'"):
         make_legacy_optimizer(narrower, 0.1)
+
+
+def test_magnitude_pruning_learns_from_one_hot_labels_whatever_the_run_did():
+    recipe = recipes.load("smoke").replace(labels="integer", augment=Augment())
+    assert fine_tuning_recipe(recipe, Pruning("magnitude"), 1, None).labels == "one_hot"
+    assert fine_tuning_recipe(recipe, Pruning("channels"), 1, None).labels == "integer"
 
 
 def test_help_imports_nothing_heavy():

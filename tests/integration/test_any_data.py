@@ -59,18 +59,24 @@ def test_level_2_runs_on_an_image_folder(folder, tmp_path):
     assert (tmp_path / "run" / "metrics.json").is_file()
 
 
-def test_the_demo_says_that_it_falls_back_and_every_other_command_fails(tmp_path):
+def test_the_demo_says_that_it_falls_back_where_there_is_no_data_and_every_other_command_fails(tmp_path):
     nowhere = {"TFDS_DATA_DIR": str(tmp_path / "empty"), "no_proxy": "", "https_proxy": "http://127.0.0.1:9",
                "http_proxy": "http://127.0.0.1:9"}  # fmt: skip
-    small = ("--set", "epochs=2", "--set", "model.widths=4,4", "--set", "data.image_size=12", "--no-evaluate",
-             "--run-dir", tmp_path / "run")  # fmt: skip
-    completed = run("tfcifar.train", "--level", 2, "--preset", "demo", *small, **nowhere)
+    demo = ("tfcifar.train", "--level", 2, "--preset", "demo", "--set", "epochs=2", "--set", "model.widths=4,4",
+            "--set", "data.image_size=12", "--run-dir")  # fmt: skip
+    completed = run(*demo, tmp_path / "run", **nowhere)
     assert "NOTE: running on the synthetic source instead of cifar10." in completed.stdout
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["data"]["dataset"] == "synthetic"
+    assert (tmp_path / "run" / "metrics.json").is_file()
 
     completed = run(
         "tfcifar.train", "--level", 2, "--preset", "cpu", "--run-dir", tmp_path / "other", expect=2, **nowhere
     )
     (line,) = error_lines(completed)
     assert "cifar10" in line
+    assert not (tmp_path / "other").exists()
+
+    (tmp_path / "empty" / "cifar-10-python.tar.gz").write_text("damaged")
+    (line,) = error_lines(run(*demo, tmp_path / "other", expect=2, **nowhere))
+    assert "cifar-10-python.tar.gz" in line
     assert not (tmp_path / "other").exists()

@@ -14,7 +14,7 @@ from pipelines.errors import InputError
 from tests.integration.commands import SMOKE, error_lines, run
 from tfcifar.evaluation.metrics import softmax
 from tfcifar.prediction.zoo import zoo_model
-from tfcifar.run_dir import RunDir, read_json
+from tfcifar.run_dir import RunDir, read_json, write_json
 
 FORMS = ("tflite_float32", "tflite_int8", "onnx_int8", "keras")
 
@@ -98,6 +98,16 @@ def test_a_file_that_is_not_the_one_of_its_card_is_refused(compressed, tmp_path)
 def test_an_unknown_format_and_no_run_are_refused(compressed, tmp_path):
     run("export.compress", compressed[0], "--formats", "coreml", expect=2)
     assert "expected one made by tfcifar.train" in run("export.compress", tmp_path, expect=2).stderr
+
+
+def test_a_run_that_trained_on_the_validation_images_is_not_judged_with_the_test_split_closed(compressed, tmp_path):
+    recipe = read_json(compressed[0] / "recipe.json")
+    recipe["data"]["train_on_validation"] = True
+    write_json(tmp_path / "recipe.json", recipe)
+    (tmp_path / "timing.json").touch()
+    (line,) = error_lines(run("export.compress", tmp_path, "--no-test", expect=2))
+    assert "--no-test: expected a run with validation images of its own" in line
+    assert not (tmp_path / "export").exists()
 
 
 def test_a_published_model_is_a_run_and_a_file_of_the_zoo(compressed, tmp_path):

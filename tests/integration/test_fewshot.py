@@ -10,6 +10,7 @@ from PIL import Image
 from export.open_model import open_model
 from tests.integration.commands import error_lines, run
 from tests.integration.made_up_runs import write_colour_run
+from tests.tfcifar.test_run_lock import holder
 from tfcifar.fewshot import METHODS
 
 SMALL = ("--preset", "demo", "--set", "image_size=16", "--set", "episodes=4", "--set", "pretrain_steps=10",
@@ -58,6 +59,12 @@ def test_the_benchmark_judges_every_method_and_says_which_to_take(benchmark):
     assert completed.stdout.count("take **") == 2
     assert (output / "fewshot.png").is_file()
     assert not list(output.rglob("test_openings.jsonl"))
+
+
+def test_two_benchmarks_do_not_work_in_one_folder(tmp_path):
+    with holder(tmp_path):
+        (line,) = error_lines(run("tfcifar.fewshot.benchmark", *SMALL, "--output", tmp_path, expect=2))
+    assert "is at work in there" in line
 
 
 def test_a_finished_benchmark_is_not_done_again_and_not_continued_as_another(benchmark):

@@ -6,14 +6,20 @@ import re
 import numpy as np
 import pytest
 
+from pipelines.augment_config import Augment
 from pipelines.errors import InputError
 from tests.integration.commands import error_lines, run
 from tests.integration.made_up_runs import NOISE, SIZES, write_run
 from tfcifar.evaluation.metrics import softmax
 from tfcifar.evaluation.openings import model_digest
-from tfcifar.reporting.research.document import Document, Table
+from tfcifar.models import MODELS
+from tfcifar.recipe import Distill, Model, MultiTask
+from tfcifar.recipe_json import load_json
+from tfcifar.reporting.research.document import Document, Paragraph, Table
 from tfcifar.reporting.research.evidence import load_evidence
+from tfcifar.reporting.research.pages import write_page
 from tfcifar.reporting.research.record import check_recordable, record_report
+from tfcifar.reporting.research.systems import _network
 from tfcifar.reporting.uncertainty_report import write_uncertainty
 from tfcifar.robustness.predictions import Predictions
 from tfcifar.run_dir import RunDir, write_csv, write_json
@@ -173,6 +179,32 @@ def test_runs_under_other_corruptions_are_not_set_side_by_side(folders, tmp_path
     completed = run("tfcifar.report", "--level", 4, folders[0], path, "--output", tmp_path / "report", expect=2)
     assert "were judged on other images or corruptions" in error_lines(completed)[0]
     assert not (tmp_path / "report" / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_has_a_sentence_and_a_backbone_is_pretrained_only_where_it_has_weights(tmp_path, name):
+    said = _network(Model(name))
+    write_page(
+        Document("title", "subtitle", [Paragraph(said)]).numbered(), tmp_path / "page.html"
+    )  # cites what is there
+    assert "ImageNet" not in said
+    if MODELS[name].pretrained:
+        assert "pretrained on ImageNet" in _network(Model(name, weights="imagenet"))
+
+
+def test_teachers_a_policy_and_a_second_head_are_among_what_recipes_use(tmp_path):
+    uses = {
+        "student": {"distill": Distill(("runs/teacher",)), "augment": Augment(policy=("rotate:0.6:9",))},
+        "two_heads": {"multi_task": MultiTask(("animal: cat dog", "other: frog"))},
+    }
+    paths = [write_run(tmp_path / name, NOISE["sharp"], seed=0) for name in uses]
+    for path in paths:
+        recipe = load_json(path / "recipe.json").replace(**uses[path.name])
+        (path / "recipe.json").write_text(recipe.to_json())
+    run("tfcifar.report", "--level", 4, *paths, "--output", tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert re.search(r"a learned policy .*; distillation .*", page)
+    assert "; a second head for groups of classes" in page
 
 
 def test_an_ensemble_alone_has_a_report(folders, tmp_path):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from pipelines.errors import InputError
 from tests.integration.commands import SMOKE, error_lines, run
+from tests.tfcifar.test_run_lock import holder
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Model
 from tfcifar.recipe_json import load_json
@@ -92,6 +93,8 @@ def test_runs_that_cannot_be_averaged_are_refused(first, tmp_path):
 
     assert "at least 2 runs" in refusal(first.path, "--output", tmp_path / "soup")
     assert "already holds a run" in refusal(first.path, first.path, "--output", first.path)
+    with holder(tmp_path / "taken"):
+        assert "is at work in there" in refusal(first.path, first.path, "--output", tmp_path / "taken")
     other = RunDir(shutil.copytree(first.path, tmp_path / "other"))
     recipe = json.loads(other.recipe.read_text())
     recipe["model"] |= {"name": "residual_cnn", "widths": []}

@@ -92,3 +92,10 @@ def test_an_unknown_kind_is_named_with_the_choices():
 def test_models_without_attention_refuse_it():
     with pytest.raises(InputError, match=r"model.attention: expected none for fast_cnn"):
         Model("fast_cnn", attention="se")
+
+
+@pytest.mark.parametrize(("size", "widths"), [(32, (4, 4)), (96, (4, 4, 4, 4))])
+def test_self_attention_on_no_map_at_all_is_refused(size, widths):
+    config = Model("attention_cnn", attention="mhsa", widths=widths)
+    with pytest.raises(InputError, match=r"model.attention: mhsa attends to maps of at most 8x8, and the smallest .*"):
+        build_model(config, (size, size, 3), 3, (0.5,) * 3, (0.25,) * 3)

@@ -108,11 +108,12 @@ def test_without_a_state_there_is_no_header(tmp_path):
     assert read_header(tmp_path / "nowhere") is None
 
 
-def test_the_two_newest_states_are_kept_and_the_newest_is_read(tmp_path):
-    for epoch in (8, 9, 10, 11):
+@pytest.mark.parametrize("last", [11, 10_000, 10_001, 10_002])
+def test_the_two_newest_states_are_kept_and_the_newest_is_read(tmp_path, last):
+    for epoch in range(last - 3, last + 1):
         save_state(tmp_path, epoch, VARIABLES, {"epoch": epoch})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["state-0010.npz", "state-0011.npz"]
-    assert read_header(tmp_path) == {"epoch": 11}
+    assert {path.name for path in tmp_path.iterdir()} == {f"state-{last - 1:04d}.npz", f"state-{last:04d}.npz"}
+    assert read_header(tmp_path) == {"epoch": last}
 
 
 def test_what_a_killed_save_left_behind_is_no_state(tmp_path):

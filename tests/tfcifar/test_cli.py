@@ -176,16 +176,21 @@ def test_the_recipe_file_of_a_run_repeats_that_run(recipes_run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "advice"), [(errno.ENOSPC, "make room"), (errno.EROFS, "name another"), (errno.EACCES, "name another")]
+    ("number", "said", "advice"),
+    [
+        (errno.ENOSPC, "written", "make room"),
+        (errno.EROFS, "used", "name another"),
+        (errno.EACCES, "used", "name another"),  # where nobody says what for, it may as well be to read
+    ],
 )
-def test_a_disk_that_takes_nothing_is_one_line(capsys, number, advice):
-    def write():
+def test_a_disk_that_takes_or_gives_nothing_is_one_line(capsys, number, said, advice):
+    def use():
         raise OSError(number, os.strerror(number), "runs/here")
 
     with pytest.raises(SystemExit, match="2"):
-        cli.run(write)
+        cli.run(use)
     line = capsys.readouterr().err
-    assert line.startswith(f"error: runs/here: cannot be written ({os.strerror(number)}).")
+    assert line.startswith(f"error: runs/here: cannot be {said} ({os.strerror(number)}).")
     assert advice in line
     assert line.count("\n") == 1
 

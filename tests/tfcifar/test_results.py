@@ -92,6 +92,14 @@ def test_no_path_of_the_machine_goes_on_record(tmp_path):
     assert recorded == environment | {"command": "python -m tfcifar.train --seed 0"}
 
 
+@pytest.mark.parametrize(("commits", "on_record"), [((None, None), None), ((None, "abc"), "abc")])
+def test_runs_outside_a_git_checkout_can_be_recorded(tmp_path, commits, on_record):
+    runs = [evaluated_run(tmp_path, seed, 0.94, 10.0) for seed in range(2)]
+    for run, commit in zip(runs, commits, strict=True):
+        run.run_dir.environment.write_text(json.dumps(run.environment | {"commit": commit}))
+    assert {each["commit"] for each in record("fast", runs, results=tmp_path / "results")} == {on_record}
+
+
 def test_views_that_the_recorded_command_does_not_take_are_not_recorded(tmp_path):
     run = evaluated_run(tmp_path, 0, 0.94, 10.0, tta=views("flip_translate", 0.95))  # the recipe says flip
     metrics = [each["metric"] for each in record("fast", [run], results=tmp_path / "results")]

@@ -9,6 +9,7 @@ from pipelines.errors import InputError
 from tfcifar.run_dir import (
     DamagedFileError,
     RunDir,
+    append_line,
     read_history,
     read_json,
     write_csv,
@@ -89,6 +90,12 @@ def test_a_full_disk_is_one_clear_error_and_leaves_the_old_file(tmp_path):
     assert path.read_text() == "old"
 
 
+def test_a_line_that_a_full_disk_does_not_take_is_one_clear_error(tmp_path):
+    (tmp_path / "test_openings.jsonl").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
+        append_line(tmp_path / "test_openings.jsonl", "{}")
+
+
 def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"cannot be written \(File exists\). Expected a folder"):
@@ -109,3 +116,15 @@ def test_a_damaged_json_is_named(tmp_path, text):
     (tmp_path / "timing.json").write_text(text)
     with pytest.raises(DamagedFileError, match=r"timing.json: incomplete or altered"):
         read_json(tmp_path / "timing.json")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"epoch,phase,loss\n1,train", b"epoch,phase,loss\n1,train,0.5,0.1\n", b"epoch,phase,loss\n1,train,0.x\n",
+     b"epoch,phase,loss\n1,train,\xff\n", b'epoch,phase,loss\n1,"train,0.5\n'],
+    ids=["empty", "cut short", "too long", "no number", "no text", "no end of quotes"],
+)  # fmt: skip
+def test_a_damaged_history_is_named(tmp_path, content):
+    (tmp_path / "history.csv").write_bytes(content)
+    with pytest.raises(DamagedFileError, match=r"history.csv: incomplete or altered"):
+        read_history(tmp_path / "history.csv")

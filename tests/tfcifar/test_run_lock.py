@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import InputError
-from tfcifar.run_dir import write_text
+from tfcifar.run_dir import write_text, write_whole
 from tfcifar.run_lock import LOCK, locked
 
 HOLD = """
@@ -76,6 +76,18 @@ def test_what_a_neighbour_is_writing_stays(tmp_path):
         half.touch()
         with locked(tmp_path):
             assert half.exists()
+
+
+def test_what_a_living_process_without_a_lock_is_writing_stays(tmp_path):
+    """As robustness, uncertainty and export.saved_model do, beside a training that goes on."""
+
+    def write(temporary):
+        temporary.write_text("logits")
+        with locked(tmp_path):
+            pass
+
+    write_whole(tmp_path / "uncertainty" / "logits.npz", write)
+    assert (tmp_path / "uncertainty" / "logits.npz").read_text() == "logits"
 
 
 def test_a_refused_command_leaves_no_folder_behind(tmp_path):

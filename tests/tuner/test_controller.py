@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipelines.policy_config import POLICY_OPERATIONS, parse_sub_policy
-from tests.integration.commands import run
+from tests.integration.commands import error_lines, run
+from tuner.chief import VARIABLES
 from tuner.controller import Controller, controller_after, softmax
 from tuner.policy_space import decisions_of, policy_of, policy_space, values_of
 from tuner.reinforce import ENTROPY, LEARNING_RATE, ReinforceOracle
@@ -126,3 +127,11 @@ def test_options_that_contradict_each_other_are_refused(tmp_path):
     assert "expected --compare with it" in run("tuner.policy", "--record", expect=2).stderr
     assert "expected other seeds than the trials' own, 0" in run("tuner.policy", "--compare", 0, expect=2).stderr
     assert "trains on the validation split" in run("tuner.policy", "--recipe", "fast_94", expect=2).stderr
+
+
+def test_several_machines_share_one_search(tmp_path, monkeypatch):
+    for name, value in zip(VARIABLES, ("worker-0", "127.0.0.1", "1"), strict=True):
+        monkeypatch.setenv(name, value)
+    (line,) = error_lines(run("tuner.policy", "--preset", "demo", "--output", tmp_path / "out", expect=2))
+    assert "--searches: expected one on several machines, received reinforce random randaugment" in line
+    assert not (tmp_path / "out").exists()

@@ -10,6 +10,7 @@ from tests.integration.commands import run
 from tfcifar import recipes
 from tfcifar.overrides import override
 from tfcifar.recipe_json import load_json
+from tfcifar.reporting import ablation_report
 from tuner import trials
 from tuner.policy_report import record_policies
 from tuner.policy_searches import compare_found, search_policy
@@ -103,8 +104,11 @@ def test_a_real_trial_and_the_comparison_at_full_budget(tmp_path, monkeypatch):
     found = [search_policy("reinforce", proxy, 1, 2, 5, 0, tmp_path / "reinforce")]
     text, results = compare_found(found, full, [1], tmp_path / "compare")
     assert text in stdout
+    command = "python -m tuner.policy --trials 1 --seed 4 --compare 1"
+    monkeypatch.setattr(ablation_report, "current_command", lambda: f"{command} --output x --record")
     record_policies(found, results, tmp_path, tmp_path / "compare", tmp_path / "results")
     (entry,) = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert entry["command"] == command
     assert (entry["name"], entry["metric"], entry["value"], entry["n"]) == ("augmentation_policy", "rows", 2, 1)
     kept = {str(path.relative_to(tmp_path / "results")) for path in (tmp_path / "results").rglob("*.*")}
     assert {"augmentation_policy/ablation.md", "augmentation_policy/reinforce/policy.png"} <= kept

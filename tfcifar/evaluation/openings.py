@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pipelines.sources import Examples, Source
 from pipelines.splits import open_test_split
-from tfcifar.run_dir import RunDir, read_json, write_text
+from tfcifar.run_dir import RunDir, append_line, read_json
 
 
 def model_digest(run_dir: RunDir) -> str:
@@ -46,6 +46,5 @@ def open_test_on_record(run_dir: RunDir, source: Source, digest: str, views: str
         "views": views,
         "purpose": purpose,
     }
-    before = run_dir.test_openings.read_text(encoding="utf-8") if run_dir.test_openings.is_file() else ""
-    write_text(run_dir.test_openings, before + json.dumps(opening) + "\n")
+    append_line(run_dir.test_openings, json.dumps(opening))
     return test, checksum

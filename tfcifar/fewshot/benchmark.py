@@ -6,6 +6,7 @@ from pathlib import Path
 from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.fewshot import METHODS
 from tfcifar.fewshot.settings import PRESETS, FewShot
+from tfcifar.run_lock import locked
 
 EPILOG = """examples:
   python -m tfcifar.fewshot.benchmark                                  # CIFAR-10 in two splits, synthetic classes
@@ -43,8 +44,9 @@ def main(argv: list[str] | None = None) -> None:
     from tfcifar.reporting.fewshot_report import record_fewshot, write_fewshot
 
     output = args.output or Path("runs/fewshot") / args.preset
-    judged = run_benchmark(settings, args.data_dir, output)
-    print(write_fewshot(judged, output))
+    with locked(output):
+        judged = run_benchmark(settings, args.data_dir, output)
+        print(write_fewshot(judged, output))
     print(f"table and figure: {output}/fewshot.md, fewshot.csv, fewshot.png")
     if args.record:
         record_fewshot(judged, output)

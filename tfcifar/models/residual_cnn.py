@@ -73,17 +73,21 @@ def residual_cnn(
 
     The head sees both the maximum of each feature (is it anywhere?) and its average (how much of it?). Its hidden
     layer is normalized like all others: without, a rate at which the convolutions learn fast is too high for it.
+
+    Raises:
+        InputError: "mhsa", and no map is small enough for it.
     """
-    if attention == "mhsa" and max(image_shape[:2]) > 8 * LARGEST_ATTENDED:  # the last stage halves for the third time
-        raise InputError(
-            f"model.attention: mhsa attends to maps of at most {LARGEST_ATTENDED} px; expected images of at most "
-            f"{8 * LARGEST_ATTENDED} px, received {image_shape[0]}x{image_shape[1]}."
-        )
     inputs = keras.Input(image_shape, name="images")
     x = standardize(mean, std)(inputs)
     x = layers.ReLU(name="stem_relu")(conv_norm(x, widths[0], 3, "stem"))
     for index, filters in enumerate(widths, start=1):
         x = stage(x, filters, halve=index != 2, name=f"stage{index}", attention=attention)
+    if attention == "mhsa" and max(x.shape[1:3]) > LARGEST_ATTENDED:
+        raise InputError(
+            f"model.attention: mhsa attends to maps of at most {LARGEST_ATTENDED}x{LARGEST_ATTENDED}, and the smallest "
+            f"has {x.shape[1]}x{x.shape[2]}; expected smaller images or more widths, received "
+            f"{image_shape[0]}x{image_shape[1]} px and {len(widths)} widths."
+        )
     x = layers.Concatenate(name="pool")(
         [layers.GlobalMaxPooling2D(name="max_pool")(x), layers.GlobalAveragePooling2D(name="average_pool")(x)]
     )

@@ -7,7 +7,7 @@ from tfcifar.environment import current_command, record_command
 from tfcifar.evaluation.run_grid import GridRow
 from tfcifar.evaluation.statistics import compare_over_seeds, mean_and_std
 from tfcifar.reporting.comparisons import plot_differences
-from tfcifar.reporting.results import RESULTS, command_without_run, environment_of, record_table
+from tfcifar.reporting.results import RESULTS, command_without_output, environment_of, record_table
 from tfcifar.run_dir import write_csv, write_text
 
 
@@ -82,7 +82,6 @@ def record_ablation(name: str, results: list[GridRow], output: Path, folder: Pat
     for file in ("ablation.md", "ablation.csv", "ablation.png"):
         shutil.copyfile(output / file, target / file)
     environment = environment_of([run_dir for each in results for run_dir in each.run_dirs])
-    command = command_without_run(current_command())
-    command += f" --seeds {' '.join(map(str, results[0].seeds))}"
+    command = command_without_output(current_command())
     seconds = sum(sum(each.seconds) for each in results)
     record_table(name, "rows", len(results), len(results[0].seconds), command, seconds, environment, folder)

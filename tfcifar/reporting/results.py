@@ -118,7 +118,9 @@ def environment_of(run_dirs: list[RunDir]) -> dict:
 
 
 def _in_common(environments: Sequence[dict]) -> dict:
-    return {key: "; ".join(dict.fromkeys(each[key] for each in environments)) for key in ("hardware", "commit")}
+    """Each that there was, in one text; None where there was none, as of the commit outside a git checkout."""
+    found = {key: dict.fromkeys(each[key] for each in environments if each[key]) for key in ("hardware", "commit")}
+    return {key: "; ".join(values) or None for key, values in found.items()}
 
 
 def _figures_of(metrics: list[dict]) -> list[dict]:
@@ -145,9 +147,14 @@ def _short(value: float) -> float:
     return float(f"{value:.6g}")  # significant digits: a small model's PFLOP is far below 1
 
 
+def command_without_output(command: str) -> str:
+    """A command without what makes no difference to what it finds: where it is written, and the record itself."""
+    return re.sub(r" --output[ =]\S+| --record\b", "", command)
+
+
 def command_without_run(command: str) -> str:
-    """A command without what belongs to one run of it: seeds, run directory, output, resuming, the record itself."""
-    return re.sub(rf" --seeds?( \d+)+|{RUN_DIR_OPTION}| --output[ =]\S+| --(resume|record)\b", "", command)
+    """A command without what belongs to one run of it: its output, seeds, run directory, resuming."""
+    return re.sub(rf" --seeds?( \d+)+|{RUN_DIR_OPTION}| --resume\b", "", command_without_output(command))
 
 
 def _copy_evidence(run: EvaluatedRun, folder: Path) -> None:

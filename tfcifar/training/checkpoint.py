@@ -39,7 +39,7 @@ def save_state(folder: Path, epoch: int, groups: dict[str, list], header: dict) 
     }
     arrays = {"header": np.array(json.dumps(header)), **arrays}
     write_arrays(folder / f"state-{epoch:04d}.npz", arrays, durable=True)
-    for old in sorted(folder.glob("state-*.npz"))[:-KEEP]:
+    for old in _states(folder)[:-KEEP]:
         old.unlink()
 
 
@@ -67,9 +67,14 @@ def restore_state(folder: Path, groups: dict[str, list]) -> None:
             variable.assign(arrays[name])
 
 
+def _states(folder: Path) -> list[Path]:
+    """The oldest first. Names are longer from epoch 10,000 on."""
+    return sorted(folder.glob("state-*.npz"), key=lambda path: (len(path.name), path.name))
+
+
 def _newest_whole(folder: Path) -> tuple[Path, dict[str, np.ndarray]] | None:
     """The newest state that is what was written. A damaged one is put aside, and that is said."""
-    states = sorted(folder.glob("state-*.npz"), reverse=True)
+    states = _states(folder)[::-1]
     for index, path in enumerate(states):
         try:
             return path, read_arrays(path)

@@ -7,6 +7,7 @@ REFERENCES = {
     "Linear Bottlenecks. CVPR 2018. arXiv:1801.04381.",
     "howard2017": "A. Howard et al. MobileNets: Efficient Convolutional Neural Networks for Mobile Vision "
     "Applications. 2017. arXiv:1704.04861.",
+    "howard2019": "A. Howard et al. Searching for MobileNetV3. ICCV 2019. arXiv:1905.02244.",
     "tan2019": "M. Tan, Q. Le. EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks. ICML 2019. "
     "arXiv:1905.11946.",
     "he2016": "K. He, X. Zhang, S. Ren, J. Sun. Deep Residual Learning for Image Recognition. CVPR 2016. "
@@ -27,12 +28,16 @@ REFERENCES = {
     "arXiv:1708.04896.",
     "devries2017": "T. DeVries, G. Taylor. Improved Regularization of Convolutional Neural Networks with Cutout. 2017. "
     "arXiv:1708.04552.",
+    "cubuk2019": "E. Cubuk, B. Zoph, D. Mane, V. Vasudevan, Q. Le. AutoAugment: Learning Augmentation Strategies from "
+    "Data. CVPR 2019. arXiv:1805.09501.",
     "cubuk2020": "E. Cubuk, B. Zoph, J. Shlens, Q. Le. RandAugment: Practical Automated Data Augmentation with a "
     "Reduced Search Space. NeurIPS 2020. arXiv:1909.13719.",
     "hendrycks2020": "D. Hendrycks et al. AugMix: A Simple Data Processing Method to Improve Robustness and "
     "Uncertainty. ICLR 2020. arXiv:1912.02781.",
     "szegedy2016": "C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna. Rethinking the Inception Architecture for "
     "Computer Vision. CVPR 2016. arXiv:1512.00567.",
+    "hinton2015": "G. Hinton, O. Vinyals, J. Dean. Distilling the Knowledge in a Neural Network. 2015. "
+    "arXiv:1503.02531.",
     "polyak1992": "B. Polyak, A. Juditsky. Acceleration of Stochastic Approximation by Averaging. SIAM J. Control "
     "and Optimization 30(4), 1992. doi:10.1137/0330046.",
     "izmailov2018": "P. Izmailov, D. Podoprikhin, T. Garipov, D. Vetrov, A. G. Wilson. Averaging Weights Leads to "

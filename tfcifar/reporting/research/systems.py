@@ -3,20 +3,21 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tfcifar.recipe import Recipe
+from tfcifar.models import MODELS
+from tfcifar.recipe import Model, Recipe
 from tfcifar.reporting.research.document import Bullets, Document, Heading, Paragraph, Table
 from tfcifar.reporting.research.evidence import Evidence, over_seeds
 from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.reporting.tables import in_words
 from tfcifar.run_dir import read_json
 
-# Of the network that a recipe names, by the beginning of its name.
+# Of the network that a recipe names, by the beginning of its name; of others `MODELS` says what they are.
 NETWORKS = {
-    "mobilenet_v2": "**MobileNetV2** @cite:sandler2018, pretrained on ImageNet. Its classifier is replaced; the new "
-    "one is trained first, then the whole network at a low rate. Images are enlarged inside the model.",
-    "mobilenet": "**MobileNet** @cite:howard2017, pretrained on ImageNet and fine-tuned in the same way.",
-    "efficientnet_b0": "**EfficientNet-B0** @cite:tan2019, pretrained on ImageNet and fine-tuned in the same way.",
-    "resnet50": "**ResNet-50** @cite:he2016, pretrained on ImageNet and fine-tuned in the same way.",
+    "mobilenet_v2": "**MobileNetV2** @cite:sandler2018",
+    "mobilenet_v3_small": "**MobileNetV3-Small** @cite:howard2019",
+    "mobilenet": "**MobileNet** @cite:howard2017",
+    "efficientnet_b0": "**EfficientNet-B0** @cite:tan2019",
+    "resnet50": "**ResNet-50** @cite:he2016",
     "fast_cnn": "**The fast network** in the manner of airbench @cite:jordan2024: a first convolution that whitens "
     "patches and is not trained, stages of identity-initialized convolutions with GELU, a max-pooled head with scaled "
     "logits. `fast_cnn_wide` has more channels, `fast_cnn_deep` a third convolution in each block with residual "
@@ -36,10 +37,13 @@ PARTS: tuple[tuple[Callable[[Recipe], object], str], ...] = (
     (lambda r: r.augment.erasing_probability, "Random Erasing @cite:zhong2020"),
     (lambda r: r.augment.cutout_size, "Cutout @cite:devries2017"),
     (lambda r: r.augment.randaugment_layers, "RandAugment @cite:cubuk2020"),
+    (lambda r: r.augment.policy, "a learned policy of augmentations @cite:cubuk2019"),
     (lambda r: r.augment.augmix_chains, "AugMix @cite:hendrycks2020"),
     (lambda r: r.augment.mixup_alpha, "MixUp @cite:zhang2018"),
     (lambda r: r.augment.cutmix_alpha, "CutMix @cite:yun2019"),
     (lambda r: r.augment.label_smoothing, "label smoothing @cite:szegedy2016"),
+    (lambda r: r.distill.teachers, "distillation from teachers @cite:hinton2015"),
+    (lambda r: r.multi_task.groups, "a second head for groups of classes"),
     (lambda r: r.model.dropout, "dropout before the classifier"),
     (lambda r: r.optimizer.ema_decay, "an exponential moving average of the weights @cite:polyak1992"),
     (lambda r: r.optimizer.swa_epochs, "stochastic weight averaging @cite:izmailov2018"),
@@ -64,7 +68,7 @@ def add_systems(document: Document, evidence: Evidence) -> None:
         _table(evidence),
     )
     if recipes:
-        document.add(Bullets(tuple(dict.fromkeys(_network(each.model.name) for each in recipes))))
+        document.add(Bullets(tuple(dict.fromkeys(_network(each.model) for each in recipes))))
         _add_training(document, evidence, recipes)
     if evidence.ensembles:
         document.add(Heading("Ensembles", level=2), Paragraph(_ensembles(evidence)))
@@ -117,10 +121,15 @@ def _images(recipe: Recipe) -> str:
     return "train + validation" if recipe.data.train_on_validation else "train"
 
 
-def _network(name: str) -> str:
-    """The longest beginning of `name` that is known."""
-    known = [key for key in NETWORKS if name.startswith(key)]
-    return NETWORKS[max(known, key=len)]
+def _network(model: Model) -> str:
+    """The longest beginning of its name that is known, and what a backbone starts from."""
+    entry = MODELS[model.name]
+    known = [key for key in NETWORKS if model.name.startswith(key)]
+    network = NETWORKS[max(known, key=len)] if known else f"`{model.name}`, {entry.description}."
+    if not entry.pretrained:
+        return network
+    start = "pretrained on ImageNet, with a new classifier" if model.weights else "trained from scratch"
+    return f"{network}, {start}. Images are resized to {model.image_size or entry.native_size} px inside the model."
 
 
 def _training_table(evidence: Evidence) -> Table:
