@@ -3,6 +3,8 @@
 import csv
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from pipelines.errors import InputError
 from tests.integration.commands import SMOKE, error_lines, run
 from tfcifar.evaluation.metrics import softmax
 from tfcifar.prediction.zoo import zoo_model
-from tfcifar.run_dir import RunDir, read_json
+from tfcifar.run_dir import RunDir, read_json, write_text
 
 FORMS = ("tflite_float32", "tflite_int8", "onnx_int8", "keras")
 
@@ -83,6 +85,14 @@ def test_the_summary_says_where_int8_errs_and_the_opening_is_on_record(compresse
     assert "<table>" in page
     record = json.loads((run_dir / "export" / "compress.json").read_text())
     assert record["representative_images"] == {"split": "train", "count": 20, "seed": 0}
+
+
+def test_a_summary_shows_nothing_of_an_earlier_call(compressed, tmp_path):
+    export = Path(shutil.copytree(compressed[0], tmp_path / "smoke")) / "export"
+    write_text(export / "benchmark" / "benchmark.md", "Latencies of other files.\n")
+    run("export.compress", export.parent, "--formats", "keras", "--no-test", "--no-benchmark")
+    assert "## " not in (export / "compress.md").read_text()
+    assert not (export / "quantization.csv").exists()
 
 
 def test_a_file_that_is_not_the_one_of_its_card_is_refused(compressed, tmp_path):
