@@ -1,6 +1,8 @@
 """The report of a ladder, from runs that were made up."""
 
 import json
+import shutil
+from collections import defaultdict
 
 import pytest
 
@@ -65,6 +67,17 @@ def test_an_ensemble_costs_what_its_members_cost(report):
     assert row(cost, "level_2")[-2:] == ["2", "2"]
     assert row(cost, "ensemble")[-2:] == ["6", "6"]
     assert row(cost, "level_5 INT8")[-2:] == ["0.5", "0.25"]
+
+
+def test_what_was_not_measured_is_left_open(folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    benchmark = json.loads((folder / "benchmark" / "benchmark.json").read_text())
+    benchmark["measurements"] = [each for each in benchmark["measurements"] if "level_1" not in each["file"]]
+    (tmp_path / "benchmark" / "benchmark.json").write_text(json.dumps(benchmark))
+    report = write_ladder(tmp_path, defaultdict(str))
+    assert row(report.split("## ")[2], "level_1")[-2:] == ["1", ""]
+    assert row(report.split("## ")[2], "ensemble")[-2:] == ["6", ""]
+    assert (tmp_path / "accuracy_latency.png").is_file()
 
 
 def test_each_step_is_compared_with_what_it_came_from(report, folder):

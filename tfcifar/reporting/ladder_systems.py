@@ -45,7 +45,8 @@ def load_systems(folder: Path, runs: dict[str, EvaluatedRun]) -> list[System]:
     files = _files(folder)
     float32 = {name: files[f"{name}.float32.tflite"] for name in RUNS if name != ENSEMBLE}
     members = [float32[name] for name in runs[ENSEMBLE].metrics["members"]]
-    float32[ENSEMBLE] = {key: sum(each[key] for each in members) for key in ("megabytes", "ms")}
+    costs = {key: [each[key] for each in members] for key in ("megabytes", "ms")}
+    float32[ENSEMBLE] = {key: None if None in values else sum(values) for key, values in costs.items()}
     systems = []
     for name, run in runs.items():
         metrics, calibrated = run.metrics, _calibrated(run)
