@@ -116,7 +116,8 @@ def what_steps_bought(folder: Path, runs: dict[str, EvaluatedRun]) -> list[dict]
     """A row for each step: `system`, `against`, and how their accuracies compare, as fractions."""
     members = [runs[name] for name in runs[ENSEMBLE].metrics["members"]]
     best = max(members, key=lambda run: run.metrics["validation_accuracy"]).run_dir.name
-    pairs = [("level_2", "level_1"), ("level_3", "level_2"), (ENSEMBLE, best), (STUDENT, ENSEMBLE)]
+    pairs = [("level_2", "level_1"), ("level_3", "level_2"), (ENSEMBLE, best)]
+    pairs += [(STUDENT, other) for other in ("level_2", "level_3", ENSEMBLE)]  # its teachers, and what it replaces
     found = [
         {"system": name, "against": other, **compare(runs[name].correct, runs[other].correct)} for name, other in pairs
     ]
