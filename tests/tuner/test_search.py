@@ -268,6 +268,17 @@ def test_seeds_of_the_trials_do_not_judge_their_winner(tmp_path):
     assert "--compare: expected other seeds than the trials' own, 0" in stderr
 
 
+def test_the_comparison_is_trained_on_the_devices_of_the_trials(tmp_path, children, monkeypatch):
+    used = []
+    monkeypatch.setenv("TF_CONFIG", "of several machines")
+    monkeypatch.setattr("tuner.search.open_devices", lambda *asked: asked)
+    monkeypatch.setattr("tfcifar.evaluation.run_grid.run_grid", lambda *asked: used.append(asked[-1]))
+    monkeypatch.setattr("tfcifar.reporting.ablation_report.write_ablation", lambda rows, output: "")
+    run("tuner.search", *SMALL, "--trials", 1, "--compare", 1, "--strategy", "mirrored", "--output", tmp_path)
+    ((strategy, environment),) = used
+    assert (strategy, environment.get("TF_CONFIG")) == ("mirrored", None)
+
+
 def test_one_failure_after_the_other_ends_the_search_with_the_place_of_the_reason(tmp_path, children):
     _, fails = children
     fails.update(dict.fromkeys(range(20), 1))
