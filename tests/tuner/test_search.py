@@ -7,6 +7,7 @@ import errno
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tfcifar.cli import CANNOT_WRITE
 from tfcifar.overrides import override
 from tfcifar.recipe_json import load_json
 from tfcifar.recipes import load
+from tfcifar.run_dir import write_text
 from tuner import oracle_state, trials
 from tuner.chief import VARIABLES
 from tuner.report import record_search
@@ -199,11 +201,16 @@ def test_a_search_goes_on_on_several_machines_and_alone_again(tmp_path, monkeypa
     assert goes_on.create_trial("worker-0").trial_id == interrupted.trial_id
 
 
-def test_a_trial_waits_for_the_process_that_a_killed_search_left(tmp_path, children, capfd):
-    run_dir = tmp_path / "search" / "trial_0" / "run"
-    with holder(run_dir, seconds=0.5) as process:
-        run("tuner.search", *SMALL, "--trials", 1, "--output", tmp_path / "search")
-        assert process.wait() == 0
+def test_a_trial_waits_for_the_process_that_a_killed_search_left(tmp_path, children, monkeypatch):
+    with holder(tmp_path / "search" / "trial_0" / "run") as process:
+
+        def begin(path, text):  # the trial, which meets the lock next
+            threading.Timer(0.3, process.kill).start()
+            write_text(path, text)
+
+        monkeypatch.setattr(trials, "write_text", begin)
+        stderr = run("tuner.search", *SMALL, "--trials", 1, "--output", tmp_path / "search").stderr
+    assert f"waiting for process {process.pid} " in stderr
     assert len(rows_of(tmp_path / "search")) == 1
 
 
