@@ -23,7 +23,7 @@ from tests.integration.commands import PROJECT, SMOKE, error_lines, run
 from tfcifar import recipes
 from tfcifar.models import build_model
 from tfcifar.models.saved import load_model
-from tfcifar.recipe import Model, Optimizer
+from tfcifar.recipe import Distill, Model, Optimizer
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_history, read_json
 from tfcifar.training import callbacks
@@ -251,6 +251,12 @@ def test_a_recipe_with_muon_phases_and_averages_is_fine_tuned_by_adam_or_by_its_
     assert (narrower.epochs, narrower.augment, narrower.small_images.epochs) == (3, recipe.augment, 0)
     with pytest.raises(InputError, match="expected sgd, adam or adamw, which tf_keras has, received 'muon'"):
         make_legacy_optimizer(narrower, 0.1)
+
+
+def test_only_a_method_that_learns_from_teachers_names_them():
+    recipe = recipes.load("level_5", "cpu").replace(distill=Distill(teachers=("runs/level_2",)))
+    assert fine_tuning_recipe(recipe, Pruning("channels"), 1, None).distill == recipe.distill
+    assert fine_tuning_recipe(recipe, Pruning("magnitude"), 1, None).distill == Distill()
 
 
 def test_help_imports_nothing_heavy():
