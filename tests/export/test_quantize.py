@@ -48,7 +48,7 @@ def test_the_file_says_what_the_trained_network_says(tmp_path):
     assert np.abs(received - expected).max() <= 0.05 * np.ptp(expected)
 
 
-def test_zeros_stay_where_they_are_kept(tmp_path):
+def test_zeros_stay_where_they_are_kept():
     model = build("residual_cnn")
     kernel = model.get_layer("stage1_block_1_conv").kernel
     kernel.assign(kernel * (np.random.default_rng(0).random(kernel.shape) < 0.5))

@@ -96,7 +96,7 @@ def test_a_disk_that_is_really_full(tiny, undisturbed, small_disk):
 
 
 @pytest.mark.skipif(not Path("/sys").is_dir(), reason="no /sys here, in which nobody, root included, makes folders")
-def test_a_folder_that_may_not_be_written_to_is_one_line(tiny, undisturbed):
+def test_a_folder_that_may_not_be_written_to_is_one_line(tiny):
     (line,) = error_lines(run(*tiny, "--run-dir", "/sys/run", expect=2))
     assert "/sys/run: cannot be written" in line
     assert "change its permissions, or name another" in line

@@ -80,7 +80,7 @@ def test_the_first_trial_is_the_recipe_itself(tmp_path, children, oracle):
     assert len({each.to_json() for each in seen}) == 3  # and none but the first
 
 
-def test_a_bayesian_search_of_thirty_trials_models_the_later_ones(tmp_path):
+def test_a_bayesian_search_of_thirty_trials_models_the_later_ones():
     assert make_oracle("bayesian", load("smoke"), 30, 3, 0).num_initial_points == 10
 
 
