@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfcifar.evaluation.statistics import compare
+from tfcifar.reporting.pareto import latencies
 from tfcifar.reporting.robustness import load_scores
 from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.robustness.predictions import file_of
@@ -82,12 +83,7 @@ def load_systems(folder: Path, runs: dict[str, EvaluatedRun]) -> list[System]:
 def _files(folder: Path) -> dict[str, dict]:
     """Megabytes, and milliseconds for one image on one thread, by the name of the file."""
     results = read_json(folder / "benchmark" / "benchmark.json")
-    threads, batch = min(results["threads"]), min(results["batch"])
-    latency = {
-        each["file"]: each["p50_ms"]
-        for each in results["measurements"]
-        if (each["threads"], each["batch"]) == (threads, batch)
-    }
+    _, _, latency = latencies(results)
     return {
         Path(each["file"]).name: {"megabytes": each["bytes"] / 1e6, "ms": latency.get(each["file"])}
         for each in results["artifacts"]
