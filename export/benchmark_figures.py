@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tfcifar.reporting.pareto import plot_pareto
+from tfcifar.reporting.pareto import latencies, plot_pareto
 from tfcifar.reporting.style import BLUE, GREEN, ORANGE
 
 COLORS = {"litert": BLUE, "onnxruntime": ORANGE, "keras": GREEN}
@@ -24,12 +24,7 @@ def plot_all(results: dict, output: Path, names: dict[str, str]) -> dict[str, st
         results: see `export.benchmark`; latencies are of the fewest threads and the smallest batch.
         names: of the runtimes, for people.
     """
-    threads, batch = min(results["threads"]), min(results["batch"])
-    latency = {
-        each["file"]: each["p50_ms"]
-        for each in results["measurements"]
-        if (each["threads"], each["batch"]) == (threads, batch)
-    }
+    threads, batch, latency = latencies(results)
     at = f"{threads} thread{'s' * (threads > 1)}, batch {batch}"
     labels = {LATENCY: f"median latency, ms ({at})", SIZE: "size of the file, MB"}
     kinds = {

@@ -13,8 +13,11 @@ NOTES = (
 )
 
 
-def write_summary(folder: Path, cards: list[dict]) -> str:
-    """Write compress.md and compress.html into `folder`, which holds what the cards are about; return the tables."""
+def write_summary(folder: Path, cards: list[dict], benchmark: bool) -> str:
+    """Write compress.md and compress.html into `folder`, which holds what the cards are about; return the tables.
+
+    benchmark: latencies of these very files are in `folder`/benchmark/.
+    """
     record = read_json(folder / "compress.json")
     chosen = record["representative_images"]
     parts = [
@@ -28,8 +31,7 @@ def write_summary(folder: Path, cards: list[dict]) -> str:
     quantization = folder / "quantization.csv"
     if quantization.is_file():
         parts += ["## Where INT8 errs", _layers_table(read_csv(quantization))]
-    latency = folder / "benchmark" / "benchmark.md"
-    if latency.is_file():
+    if benchmark:
         parts += ["## Latency", "See [benchmark/benchmark.html](benchmark/benchmark.html)."]
     write_text(folder / "compress.md", "\n\n".join(parts) + "\n")
     write_html(folder / "compress.md")

@@ -44,6 +44,7 @@ def compress_run(
     representative = representative_images(splits, images, seed)
     paths = write_artifacts(model, run_dir, folder, name, forms, representative)
     cards, broken = verify(model, run_dir, splits, paths, name, on_test)
+    (folder / "quantization.csv").unlink(missing_ok=True)  # of an earlier call
     if {"tflite_float32", "tflite_int8"} <= set(paths):
         files = paths["tflite_float32"], paths["tflite_int8"]
         write_csv(folder / "quantization.csv", quantization_errors(*files, representative[:IMAGES_FOR_ERRORS]))
@@ -61,4 +62,4 @@ def compress_run(
 
         benchmark_files([str(path) for path in paths.values()], folder / "benchmark")
     record_command(run_dir.path)
-    return write_summary(folder, cards)
+    return write_summary(folder, cards, benchmark)

@@ -32,13 +32,13 @@ def fine_tune(
     callbacks: tuple[tf_keras.callbacks.Callback, ...] = (),
     first_kept: int = 1,
     provenance: dict | None = None,
-    loss: tf_keras.losses.Loss | None = None,
     resume: bool = False,
     relabel: Callable | None = None,
 ) -> dict:
     """Train all epochs of `recipe`; `run_dir` receives recipe.json, environment.json, history.csv and checkpoints.
 
-    Batches are those of tfcifar.train, augmented on the CPU; the learning rate falls to zero along a half cosine.
+    Batches are those of tfcifar.train, augmented on the CPU; the loss is cross-entropy; the learning rate falls to zero
+    along a half cosine.
 
     Args:
         clone: see `with_restorable_dropout`; whatever a checkpoint must hold is among its variables.
@@ -47,7 +47,6 @@ def fine_tune(
         callbacks: their `on_train_begin` and `on_epoch_end` are called, the latter before validation.
         first_kept: the first epoch, from 1, that may be the best: before, the network is not what it shall be.
         provenance: entries of environment.json, see `tfcifar.training.start.Start`.
-        loss: of one-hot labels and logits; None: cross-entropy.
         resume: continue from the last whole epoch, exactly as if nothing had happened.
         relabel: (images, one-hot labels) of a training batch -> the labels to learn; None: as they are.
 
@@ -61,7 +60,7 @@ def fine_tune(
     schedule = tf_keras.optimizers.schedules.CosineDecay(recipe.optimizer.learning_rate, recipe.epochs * steps)
     optimizer = make_legacy_optimizer(recipe, schedule)
     accuracy = tf_keras.metrics.CategoricalAccuracy(name="accuracy")  # by name, the first step would be traced twice
-    clone.compile(optimizer, loss or tf_keras.losses.CategoricalCrossentropy(from_logits=True), metrics=[accuracy])
+    clone.compile(optimizer, tf_keras.losses.CategoricalCrossentropy(from_logits=True), metrics=[accuracy])
     optimizer.build(clone.trainable_variables)
     # BatchNorm statistics, masks and pruning steps are among the model's variables.
     groups = {"model": clone.variables, "optimizer": optimizer.variables, "random": _random_states(clone)}

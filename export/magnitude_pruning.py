@@ -34,7 +34,6 @@ def prune_magnitude(
     schedule: str = "constant",
     pattern: tuple[int, int] | None = None,
     provenance: dict | None = None,
-    loss: tf_keras.losses.Loss | None = None,
     resume: bool = False,
 ) -> dict:
     """Fine-tune a trained model while its weights are pruned; `run_dir` receives all of a run but timing.json.
@@ -48,7 +47,7 @@ def prune_magnitude(
         schedule: "constant": at the first step; "polynomial": over the first half of the epochs, fast at first.
         pattern: (m, n): at the first step, m zeros in each n weights that are next to each other in the input channels
             of a filter; `sparsity` and `schedule` have no say then.
-        provenance, loss, resume: see `fine_tune`.
+        provenance, resume: see `fine_tune`.
 
     Returns:
         Its summary, see `fine_tune`.
@@ -66,7 +65,7 @@ def prune_magnitude(
         write_whole(run_dir.model, lambda path: model.save(path), durable=True)
 
     masking = tfmot.sparsity.keras.UpdatePruningStep()
-    return fine_tune(pruned, recipe, splits, run_dir, save, (masking,), max(1, growing), provenance, loss, resume)
+    return fine_tune(pruned, recipe, splits, run_dir, save, (masking,), max(1, growing), provenance, resume)
 
 
 def prunable_layers(model: keras.Model) -> list[str]:

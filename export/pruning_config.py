@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from pipelines.errors import check, unknown
-from tfcifar.recipe import MultiTask, Optimizer, Recipe, Schedule, SmallImages, Transfer
+from tfcifar.recipe import Distill, MultiTask, Optimizer, Recipe, Schedule, SmallImages, Transfer
 
 METHODS = ("magnitude", "channels")
 SCHEDULES = ("constant", "polynomial")
@@ -71,5 +71,6 @@ def fine_tuning_recipe(recipe: Recipe, pruning: Pruning, epochs: int, learning_r
         transfer=Transfer(),
         small_images=SmallImages(),
         multi_task=MultiTask(),
+        distill=recipe.distill if pruning.method == "channels" else Distill(),  # `fine_tune` knows no teachers
         early_stopping_patience=None,
     )

@@ -53,6 +53,8 @@ def quantize_run(
     recipe = recipe.replace(data=data)
     check_same_data(source, splits)
     keras.utils.set_random_seed(recipe.seed)
+    if recipe.deterministic:
+        tf.config.experimental.enable_op_determinism()
 
     model = load_model(source.model)
     representative = representative_images(splits)
@@ -95,6 +97,8 @@ def quantization_recipe(recipe: Recipe, epochs: int, learning_rate: float) -> Re
         multi_task=MultiTask(),
         distill=Distill(),
         early_stopping_patience=None,
+        # TensorFlow's gradients of rounding have no deterministic kernels on a GPU.
+        deterministic=recipe.deterministic and not tf.config.list_physical_devices("GPU"),
     )
 
 

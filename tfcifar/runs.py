@@ -18,11 +18,11 @@ from tfcifar.training.precision import gpu_capability
 
 def recipe_from_arguments(args: argparse.Namespace) -> Recipe:
     """The recipe that `tfcifar.train`'s arguments describe; prints the preset where it was chosen here."""
-    preset = args.preset
-    if preset is None:
+    name, preset = args.recipe or f"level_{args.level}", args.preset
+    if preset is None and not name.endswith(".json"):
         preset = "gpu" if gpu_capability() is not None else "cpu"
         print(f"preset: {preset} (by the hardware seen; --preset changes it)", flush=True)
-    recipe = recipes.load(args.recipe or f"level_{args.level}", preset)
+    recipe = recipes.load(name, preset)
     if args.model:
         recipe = with_model(recipe, args.model)
     if args.attention:

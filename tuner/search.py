@@ -13,7 +13,7 @@ from tfcifar.models import MODELS
 from tfcifar.recipe import Recipe
 from tfcifar.run_dir import read_json, write_json, write_text
 from tfcifar.run_lock import locked
-from tfcifar.training.devices import check_one_machine
+from tfcifar.training.devices import check_one_machine, open_devices
 
 ORACLES = ("bayesian", "hyperband", "random")
 EPILOG = """examples:
@@ -89,7 +89,7 @@ def _search(args: argparse.Namespace, recipe: Recipe, output: Path) -> None:
     from tfcifar.reporting.ablation_report import write_ablation
     from tuner.report import record_search, trials_table, write_search
     from tuner.space import recipe_from
-    from tuner.trials import TrainingTuner, best_trials, make_oracle, run_search
+    from tuner.trials import TrainingTuner, best_trials, make_oracle, of_one_machine, run_search
 
     oracle = make_oracle(args.oracle, recipe, args.trials, max_epochs, args.seed)
     tuner = TrainingTuner(
@@ -106,7 +106,9 @@ def _search(args: argparse.Namespace, recipe: Recipe, output: Path) -> None:
     compared = None
     if args.compare:
         compared = output / f"compare_{best[0].trial_id}"
-        print(write_ablation(run_grid({"recipe": recipe, "tuned": winner}, args.compare, compared), compared))
+        devices = open_devices(args.strategy, of_one_machine())  # not before: they would be missing to the trials
+        results = run_grid({"recipe": recipe, "tuned": winner}, args.compare, compared, devices)
+        print(write_ablation(results, compared))
     if args.record:
         record_search(rows, output, compared)
 

@@ -109,13 +109,17 @@ def train_in_child(recipe: Path, run_dir: RunDir, log: Path, strategy: str = "no
     """Train `recipe` into `run_dir`, or go on with it; return the exit code, negative for a signal."""
     command = [sys.executable, "-m", "tuner.child", "--recipe", str(recipe), "--run-dir", str(run_dir.path)]
     options = ["--resume", "--no-evaluate", "--strategy", strategy]
-    environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}  # of one machine
     with log.open("a", encoding="utf-8") as file:
         child = subprocess.Popen(
-            [*command, *options], stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT, env=environment
+            [*command, *options], stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT, env=of_one_machine()
         )
         with child:  # an interruption ends it too: its standard input closes
             return child.wait()
+
+
+def of_one_machine() -> dict[str, str]:
+    """The environment, without what makes --strategy auto wait for other machines."""
+    return {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
 
 
 def last_line(log: Path) -> str:

@@ -24,7 +24,7 @@ from tests.integration.commands import PROJECT, SMOKE, error_lines, run
 from tfcifar import recipes
 from tfcifar.models import build_model
 from tfcifar.models.saved import load_model
-from tfcifar.recipe import Model, Optimizer
+from tfcifar.recipe import Distill, Model, Optimizer
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_history, read_json
 from tfcifar.training import callbacks
@@ -258,6 +258,12 @@ def test_magnitude_pruning_learns_from_one_hot_labels_whatever_the_run_did():
     recipe = recipes.load("smoke").replace(labels="integer", augment=Augment())
     assert fine_tuning_recipe(recipe, Pruning("magnitude"), 1, None).labels == "one_hot"
     assert fine_tuning_recipe(recipe, Pruning("channels"), 1, None).labels == "integer"
+
+
+def test_only_a_method_that_learns_from_teachers_names_them():
+    recipe = recipes.load("level_5", "cpu").replace(distill=Distill(teachers=("runs/level_2",)))
+    assert fine_tuning_recipe(recipe, Pruning("channels"), 1, None).distill == recipe.distill
+    assert fine_tuning_recipe(recipe, Pruning("magnitude"), 1, None).distill == Distill()
 
 
 def test_help_imports_nothing_heavy():

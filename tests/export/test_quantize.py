@@ -2,19 +2,25 @@
 
 import csv
 import json
+import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from export.card import read_card
 from export.fold import fold
 from export.quantization_aware import quantization_aware, trained_weights
+from export.quantized_run import quantization_recipe
 from export.runtimes import open_artifact
 from export.tflite import convert_to_int8
 from tests.export.models import build, images, outputs
 from tests.integration.commands import SMOKE, error_lines, run
 from tfcifar.models.saved import load_model
+from tfcifar.recipe_json import load_json
+from tfcifar.run_dir import write_text
 
 
 @pytest.mark.parametrize("name", ["fast_cnn", "residual_cnn"])
@@ -42,7 +48,7 @@ def test_the_file_says_what_the_trained_network_says(tmp_path):
     assert np.abs(received - expected).max() <= 0.05 * np.ptp(expected)
 
 
-def test_zeros_stay_where_they_are_kept(tmp_path):
+def test_zeros_stay_where_they_are_kept():
     model = build("residual_cnn")
     kernel = model.get_layer("stage1_block_1_conv").kernel
     kernel.assign(kernel * (np.random.default_rng(0).random(kernel.shape) < 0.5))
@@ -84,6 +90,22 @@ def test_the_command_makes_a_run_with_its_int8_file_and_resumes(quantized):
     assert "holds a quantized run, which export.quantize --resume continues" in error_lines(resumed)[0]
     assert "was started otherwise" in error_lines(run(*asked, "--keep-zeros", "--resume", expect=2))[0]
     assert run(*asked, "--resume").stdout.splitlines()[-2:] == stdout.splitlines()[-2:]
+
+
+def test_a_deterministic_run_is_fine_tuned_so_but_on_a_gpu_which_has_no_such_gradients(
+    quantized, tmp_path, monkeypatch
+):
+    source = Path(shutil.copytree(quantized[0], tmp_path / "source"))
+    recipe = load_json(source / "recipe.json").replace(deterministic=True)
+    write_text(source / "recipe.json", recipe.to_json())
+
+    def enabled():
+        raise KeyboardInterrupt  # nothing is computed before
+
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", enabled)
+    run("export.quantize", source, "--epochs", 1, "--output", tmp_path / "output", expect=130)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    assert not quantization_recipe(recipe, 1, 0.01).deterministic
 
 
 def test_compress_takes_the_fine_tuned_file_as_it_is(quantized):

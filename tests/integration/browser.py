@@ -1,7 +1,6 @@
 """A headless Chromium, driven by the Chrome DevTools protocol (https://chromedevtools.github.io/devtools-protocol/)."""
 
 import asyncio
-import base64
 import os
 import shutil
 import subprocess
@@ -82,10 +81,6 @@ class Browser:
         text = {"text": "\r"} if key == "Enter" else {}
         for kind in ("keyDown", "keyUp"):
             self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=codes[key], **text)
-
-    def screenshot(self, path: Path) -> None:
-        found = self.send("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(found["data"]))
 
     async def _connect(self, port: str) -> None:
         self.session = aiohttp.ClientSession()

@@ -3,6 +3,8 @@
 import csv
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +14,10 @@ from export.open_model import open_model
 from export.runtimes import open_artifact
 from pipelines.errors import InputError
 from tests.integration.commands import SMOKE, error_lines, run
-from tfcifar.evaluation.metrics import softmax
+from tfcifar.evaluation.scaling import fit_temperature
 from tfcifar.prediction.zoo import zoo_model
+from tfcifar.recipe_data import open_splits
+from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json
 
 FORMS = ("tflite_float32", "tflite_int8", "onnx_int8", "keras")
@@ -67,9 +71,10 @@ def test_the_temperature_on_the_card_calibrates_the_validation_split(compressed)
     assert card["calibration"]["fitted_on"] == "validation"
     test = card["metrics"]["test"]
     assert set(test["calibrated"]) == {"nll", "ece"}
-    runtime = open_artifact(run_dir / "export" / "smoke.int8.tflite")
-    logits = runtime(np.zeros((1, 12, 12, 3), np.uint8)) / card["calibration"]["temperature"]
-    assert softmax(logits).sum() == pytest.approx(1)
+    validation = open_splits(load_json(run_dir / "recipe.json").data)[0].validation
+    logits = open_artifact(run_dir / "export" / "smoke.int8.tflite")(np.asarray(validation.images))
+    temperature = fit_temperature(logits, validation.labels).temperature
+    assert card["calibration"]["temperature"] == pytest.approx(temperature)
 
 
 def test_the_summary_says_where_int8_errs_and_the_opening_is_on_record(compressed):
@@ -83,6 +88,15 @@ def test_the_summary_says_where_int8_errs_and_the_opening_is_on_record(compresse
     assert "<table>" in page
     record = json.loads((run_dir / "export" / "compress.json").read_text())
     assert record["representative_images"] == {"split": "train", "count": 20, "seed": 0}
+
+
+def test_a_summary_shows_nothing_of_an_earlier_call(compressed, tmp_path):
+    export = Path(shutil.copytree(compressed[0], tmp_path / "smoke")) / "export"
+    (export / "benchmark").mkdir()
+    (export / "benchmark" / "benchmark.md").write_text("Latencies of other files.\n")
+    run("export.compress", export.parent, "--formats", "keras", "--no-test", "--no-benchmark")
+    assert "## " not in (export / "compress.md").read_text()
+    assert not (export / "quantization.csv").exists()
 
 
 def test_a_file_that_is_not_the_one_of_its_card_is_refused(compressed, tmp_path):

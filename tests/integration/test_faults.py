@@ -1,6 +1,5 @@
 """Faults of disks, files, clocks and neighbours, met by the real commands: the same result, or one clear line."""
 
-import datetime
 import json
 import os
 import platform
@@ -95,7 +94,7 @@ def test_a_disk_that_is_really_full(tiny, undisturbed, small_disk):
 
 
 @pytest.mark.skipif(not Path("/sys").is_dir(), reason="no /sys here, in which nobody, root included, makes folders")
-def test_a_folder_that_may_not_be_written_to_is_one_line(tiny, undisturbed):
+def test_a_folder_that_may_not_be_written_to_is_one_line(tiny):
     (line,) = error_lines(run(*tiny, "--run-dir", "/sys/run", expect=2))
     assert "/sys/run: cannot be written" in line
     assert "change its permissions, or name another" in line
@@ -164,17 +163,7 @@ def test_a_damaged_record_is_one_line(evaluated, tmp_path, file):
 def test_a_clock_that_jumps_changes_no_duration(tiny, undisturbed, tmp_path, monkeypatch):
     """As when a machine's clock is set, by hours to and fro, while it trains."""
     real, jumps = time.time, iter(range(10**9))
-
-    def jumping():
-        return real() + 3600 * (-1) ** next(jumps) * 5
-
-    class Jumping(datetime.datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return cls.fromtimestamp(jumping(), tz)
-
-    monkeypatch.setattr(time, "time", jumping)
-    monkeypatch.setattr(datetime, "datetime", Jumping)
+    monkeypatch.setattr(time, "time", lambda: real() + 3600 * (-1) ** next(jumps) * 5)
     run_dir, started = RunDir(tmp_path / "run"), time.perf_counter()
     run(*tiny, "--run-dir", run_dir.path)
     passed = time.perf_counter() - started

@@ -165,7 +165,7 @@ def test_overlays_are_pngs_beside_each_other_whatever_folder_the_images_are_in(r
     assert pixels[:100, :100].mean() > pixels[200:, 200:].mean() + 50  # hot where the blue is
 
 
-def test_the_zoo_is_chosen_by_name(student, photos, tmp_path, monkeypatch):
+def test_the_zoo_is_chosen_by_name(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(zoo.zoo_model, "__defaults__", (tmp_path / "zoo",))
     (line,) = error_lines(run("tfcifar.predict", "--zoo", "tiny", photos, expect=2))
     assert "there are no models in" in line

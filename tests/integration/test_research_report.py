@@ -159,7 +159,7 @@ def test_folders_that_are_no_evidence_are_refused(folders, tmp_path):
     assert "runs of one recipe to differ in their seeds, received twin, again" in refusal(twin, again)
 
 
-def test_what_was_measured_of_another_model_is_refused(folders, tmp_path):
+def test_what_was_measured_of_another_model_is_refused(tmp_path):
     path = write_run(tmp_path / "retrained", NOISE["sharp"], seed=0)
     run("tfcifar.calibrate", path)
     measure_uncertainty(path)
@@ -212,7 +212,7 @@ def test_an_ensemble_alone_has_a_report(folders, tmp_path):
     assert "What the ensemble adds" in (tmp_path / "report.html").read_text()
 
 
-def test_without_validation_images_the_first_is_the_reference_and_the_test_images_choose_none(folders, tmp_path):
+def test_without_validation_images_the_first_is_the_reference_and_the_test_images_choose_none(tmp_path):
     paths = [write_run(tmp_path / name, noise, seed) for seed, (name, noise) in enumerate(list(NOISE.items())[::-1])]
     for path in paths:
         metrics = json.loads((path / "metrics.json").read_text()) | {"validation_accuracy": None}

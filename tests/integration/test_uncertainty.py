@@ -128,6 +128,16 @@ def test_the_test_split_is_opened_on_record_and_only_once_for_the_same_settings(
     assert len(second.test_openings.read_text().splitlines()) == 2
 
 
+def test_other_images_in_a_folder_of_the_same_name_are_judged_anew(judged, tmp_path):
+    (_, second), _, _ = judged
+    found = []
+    for color in ("red", "blue"):
+        Image.new("RGB", (16, 16), color).save(tmp_path / "only.png")
+        outputs = measure_run.measure_run(second, samples=0, folders={"plain": tmp_path}, fitted=300)
+        found.append(outputs.foreign["plain"]["energy"])
+    assert found[0] != found[1]
+
+
 def test_a_run_that_was_trained_on_the_validation_images_is_not_judged_by_them(judged, tmp_path):
     both = Data("synthetic", image_size=16, train_on_validation=True)
     run_dir = write_run(tmp_path / "run", data=both)

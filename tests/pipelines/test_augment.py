@@ -16,7 +16,6 @@ from pipelines.augment_geometry import affine, rotation
 from pipelines.augment_random import beta
 
 SEED = tf.constant([7, 3])
-OTHER_SEED = tf.constant([7, 4])
 BATCH = 64
 CLASSES = 10
 IDS = np.arange(BATCH)

@@ -73,7 +73,7 @@ def test_batches_are_the_same(both):
                 np.testing.assert_array_equal(a, b)
 
 
-def test_images_are_decoded_once_and_again_where_a_file_of_the_folder_changes(tmp_path, cache, monkeypatch):
+def test_images_are_decoded_once_and_again_where_a_file_of_the_folder_changes(tmp_path, cache):
     root = write_folder(tmp_path / "data", 4, ("train",))
     first = open_source(str(root), cache="disk").train.images[:]
     files = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}

@@ -88,7 +88,7 @@ def test_operation_accepts_an_empty_part_and_flat_images(name):
     assert np.isfinite(flat).all()
 
 
-def test_each_image_draws_its_own_operation_and_returns_to_its_place(images, monkeypatch):
+def test_each_image_draws_its_own_operation_and_returns_to_its_place(monkeypatch):
     stamps = {f"add_{i}": lambda part, signed, level, i=i: part + i for i in range(14)}
     monkeypatch.setattr(randaugment, "OPERATIONS", stamps)
     batch = tf.range(0.0, 100_000.0, 100.0)[:, None, None, None] * tf.ones([1, 2, 2, 3])

@@ -166,13 +166,14 @@ def test_a_seed_set_as_a_field_is_used(recipes_run):
     assert recipes_run[0].seed == 7
 
 
-def test_the_recipe_file_of_a_run_repeats_that_run(recipes_run, tmp_path):
+def test_the_recipe_file_of_a_run_repeats_that_run(recipes_run, tmp_path, capsys):
     from tfcifar import recipes
 
     recipe = recipes.load("smoke", "cpu").replace(seed=4, deterministic=True)
     (tmp_path / "recipe.json").write_text(recipe.to_json())
-    train.main(["--recipe", str(tmp_path / "recipe.json"), "--preset", "cpu"])
+    train.main(["--recipe", str(tmp_path / "recipe.json")])
     assert recipes_run == [recipe]
+    assert "preset" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_what_does_not_go_together_is_refused(teacher):
         student(teacher, augment=Augment()).replace(labels="integer")
 
 
-def test_a_teacher_of_other_classes_is_refused(splits, teacher, tmp_path):
+def test_a_teacher_of_other_classes_is_refused(splits, tmp_path):
     (tmp_path / "recipe.json").write_text("{}")
     (tmp_path / "timing.json").write_text("{}")
     (tmp_path / "environment.json").write_text('{"data": {"class_names": ["owl"]}}')

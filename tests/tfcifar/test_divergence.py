@@ -64,7 +64,7 @@ def diverged(stopped, tmp_path):
     return RunDir(tmp_path / "run"), message
 
 
-def test_the_run_stops_there_with_advice_and_the_weights_before_it(splits, diverged):
+def test_the_run_stops_there_with_advice_and_the_weights_before_it(diverged):
     run_dir, message = diverged
     assert "training diverged in epoch 2, step 2: loss nan at a learning rate of 0.06; the batch there" in message
     assert "the weights of epoch 1 are kept" in message

@@ -1,6 +1,8 @@
 """The report of a ladder, from runs that were made up."""
 
 import json
+import shutil
+from collections import defaultdict
 
 import pytest
 
@@ -67,12 +69,24 @@ def test_an_ensemble_costs_what_its_members_cost(report):
     assert row(cost, "level_5 INT8")[-2:] == ["0.5", "0.25"]
 
 
-def test_each_step_is_compared_with_what_it_came_from(report, folder):
+def test_what_was_not_measured_is_left_open(folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    benchmark = json.loads((folder / "benchmark" / "benchmark.json").read_text())
+    benchmark["measurements"] = [each for each in benchmark["measurements"] if "level_1" not in each["file"]]
+    (tmp_path / "benchmark" / "benchmark.json").write_text(json.dumps(benchmark))
+    report = write_ladder(tmp_path, defaultdict(str))
+    assert row(report.split("## ")[2], "level_1")[-2:] == ["1", ""]
+    assert row(report.split("## ")[2], "ensemble")[-2:] == ["6", ""]
+    assert (tmp_path / "accuracy_latency.png").is_file()
+
+
+def test_each_step_is_compared_with_what_it_came_from_a_student_with_its_teachers_and_the_ensemble(report, folder):
     bought = report.split("## What each step bought")[1]
     accuracy = {name: json.loads((folder / name / "metrics.json").read_text())["accuracy"] for name in RUNS}
-    student = row(bought, "level_5 against ensemble")
-    assert student[1] == f"{100 * (accuracy['level_5'] - accuracy['ensemble']):+.2f} points"
-    assert student[-2:] == ["x 0.67", "x 0.67"]
+    for other, times in (("level_2", "x 2"), ("level_3", "x 1.3"), ("ensemble", "x 0.67")):
+        student = row(bought, f"level_5 against {other}")
+        assert student[1] == f"{100 * (accuracy['level_5'] - accuracy[other]):+.2f} points"
+        assert student[-2:] == [times, times]
     quantized = row(bought, "level_5 INT8 against level_5")
     assert quantized[1:5] == ["-1.25 points", "-3.00 to +0.20", "0.25", "not significant"]
     assert quantized[-2:] == ["x 0.12", "x 0.062"]

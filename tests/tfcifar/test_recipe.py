@@ -44,10 +44,12 @@ def test_tuples_come_back_from_json_as_tuples():
     assert hash(back) == hash(recipe)
 
 
-def test_a_json_file_serves_as_a_recipe_whatever_the_preset(tmp_path):
+def test_a_json_file_serves_as_a_recipe_which_has_no_presets(tmp_path):
     path = tmp_path / "recipe.json"
     path.write_text(make().to_json())
-    assert recipes.load(str(path), "gpu") == make()
+    assert recipes.load(str(path)) == make()
+    with pytest.raises(InputError, match=f"--preset: expected none with {path}, .*received gpu"):
+        recipes.load(str(path), "gpu")
 
 
 @pytest.mark.parametrize("augment", [{"mixup_alpha": 0.2}, {"cutmix_alpha": 1.0}, {"label_smoothing": 0.1}])

@@ -208,3 +208,16 @@ def test_figures_are_drawn_for_few_and_for_many_runs(tmp_path):
         ]
         plot_attacks(rows, tmp_path / "c.png")
         assert all((tmp_path / f"{letter}.png").stat().st_size > 5000 for letter in "abc")
+
+
+@pytest.mark.parametrize(("images", "title"), [((5, 5), "Under attack, 5 images: "), ((5, 9), "Under attack: ")])
+def test_a_figure_of_attacks_has_the_number_of_images_that_all_runs_share(tmp_path, monkeypatch, images, title):
+    titles = []
+    monkeypatch.setattr("matplotlib.figure.Figure.suptitle", lambda figure, text: titles.append(text))
+    rows = [
+        {"run": f"run{count}", "images": count, "attack": attack, "epsilon": epsilon, "accuracy": 0.5}
+        for count in images
+        for attack, epsilon in (("none", 0), ("fgsm", 1))
+    ]
+    plot_attacks(rows, tmp_path / "attacks.png")
+    assert titles[0].startswith(title)

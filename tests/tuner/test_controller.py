@@ -123,7 +123,7 @@ def test_failed_trials_teach_nothing(tmp_path):
     assert seen.baseline is None
 
 
-def test_options_that_contradict_each_other_are_refused(tmp_path):
+def test_options_that_contradict_each_other_are_refused():
     assert "expected --compare with it" in run("tuner.policy", "--record", expect=2).stderr
     assert "expected other seeds than the trials' own, 0" in run("tuner.policy", "--compare", 0, expect=2).stderr
     assert "trains on the validation split" in run("tuner.policy", "--recipe", "fast_94", expect=2).stderr

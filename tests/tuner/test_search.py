@@ -7,6 +7,7 @@ import errno
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tfcifar.cli import CANNOT_WRITE
 from tfcifar.overrides import override
 from tfcifar.recipe_json import load_json
 from tfcifar.recipes import load
+from tfcifar.run_dir import write_text
 from tuner import oracle_state, trials
 from tuner.chief import VARIABLES
 from tuner.report import record_search
@@ -78,7 +80,7 @@ def test_the_first_trial_is_the_recipe_itself(tmp_path, children, oracle):
     assert len({each.to_json() for each in seen}) == 3  # and none but the first
 
 
-def test_a_bayesian_search_of_thirty_trials_models_the_later_ones(tmp_path):
+def test_a_bayesian_search_of_thirty_trials_models_the_later_ones():
     assert make_oracle("bayesian", load("smoke"), 30, 3, 0).num_initial_points == 10
 
 
@@ -199,11 +201,16 @@ def test_a_search_goes_on_on_several_machines_and_alone_again(tmp_path, monkeypa
     assert goes_on.create_trial("worker-0").trial_id == interrupted.trial_id
 
 
-def test_a_trial_waits_for_the_process_that_a_killed_search_left(tmp_path, children, capfd):
-    run_dir = tmp_path / "search" / "trial_0" / "run"
-    with holder(run_dir, seconds=0.5) as process:
-        run("tuner.search", *SMALL, "--trials", 1, "--output", tmp_path / "search")
-        assert process.wait() == 0
+def test_a_trial_waits_for_the_process_that_a_killed_search_left(tmp_path, children, monkeypatch):
+    with holder(tmp_path / "search" / "trial_0" / "run") as process:
+
+        def begin(path, text):  # the trial, which meets the lock next
+            threading.Timer(0.3, process.kill).start()
+            write_text(path, text)
+
+        monkeypatch.setattr(trials, "write_text", begin)
+        stderr = run("tuner.search", *SMALL, "--trials", 1, "--output", tmp_path / "search").stderr
+    assert f"waiting for process {process.pid} " in stderr
     assert len(rows_of(tmp_path / "search")) == 1
 
 
@@ -266,6 +273,17 @@ def test_few_epochs_of_a_trial_shrink_what_is_counted_in_epochs():
 def test_seeds_of_the_trials_do_not_judge_their_winner(tmp_path):
     stderr = run("tuner.search", *SMALL, "--compare", 0, "--output", tmp_path, expect=2).stderr
     assert "--compare: expected other seeds than the trials' own, 0" in stderr
+
+
+def test_the_comparison_is_trained_on_the_devices_of_the_trials(tmp_path, children, monkeypatch):
+    used = []
+    monkeypatch.setenv("TF_CONFIG", "of several machines")
+    monkeypatch.setattr("tuner.search.open_devices", lambda *asked: asked)
+    monkeypatch.setattr("tfcifar.evaluation.run_grid.run_grid", lambda *asked: used.append(asked[-1]))
+    monkeypatch.setattr("tfcifar.reporting.ablation_report.write_ablation", lambda rows, output: "")
+    run("tuner.search", *SMALL, "--trials", 1, "--compare", 1, "--strategy", "mirrored", "--output", tmp_path)
+    ((strategy, environment),) = used
+    assert (strategy, environment.get("TF_CONFIG")) == ("mirrored", None)
 
 
 def test_one_failure_after_the_other_ends_the_search_with_the_place_of_the_reason(tmp_path, children):

@@ -4,6 +4,7 @@ import numpy as np
 
 from pipelines.errors import InputError
 from tfcifar.arrays import read_arrays
+from tfcifar.evaluation.members import different_names
 from tfcifar.evaluation.statistics import wilson_interval
 from tfcifar.run_dir import RunDir
 
@@ -14,9 +15,7 @@ def read_predictions(run_dirs: list[RunDir]) -> dict[str, dict[str, np.ndarray]]
     Raises:
         InputError: a run is not evaluated, or two have the same name.
     """
-    names = [run_dir.name for run_dir in run_dirs]
-    if len(set(names)) < len(names):
-        raise InputError(f"--judge: expected run directories of different names, received {', '.join(names)}.")
+    different_names("--judge", run_dirs)
     for run_dir in run_dirs:
         if not run_dir.predictions.is_file():
             raise InputError(

@@ -1,5 +1,6 @@
 """Cached logits of evaluated runs, side by side: what ensembles, calibration and uncertainty work from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,9 +55,7 @@ def load_members(paths: list[Path], views: str = "none", need_validation: bool =
             members are chosen and weighed; or it was judged on other images than the first.
     """
     run_dirs = [RunDir.existing_or_ensemble(path) for path in paths]
-    names = tuple(run_dir.name for run_dir in run_dirs)
-    if len(set(names)) < len(names):
-        raise InputError(f"members: expected run directories of different names, received {', '.join(names)}.")
+    names = different_names("members", run_dirs)
     loaded = [_predictions(run_dir, views, need_validation) for run_dir in run_dirs]
     images = [judged_on(run_dir) for run_dir in run_dirs]
     suffix = "" if views == "none" else "_tta"
@@ -77,6 +76,14 @@ def load_members(paths: list[Path], views: str = "none", need_validation: bool =
         loaded[0]["test_labels"],
         tuple(str(each["model"]) for each in loaded),
     )
+
+
+def different_names(who: str, run_dirs: Iterable[RunDir]) -> tuple[str, ...]:
+    """The names of `run_dirs`. Raises InputError, in the name of `who`, where two are the same."""
+    names = tuple(run_dir.name for run_dir in run_dirs)
+    if len(set(names)) < len(names):
+        raise InputError(f"{who}: expected run directories of different names, received {', '.join(names)}.")
+    return names
 
 
 def _predictions(run_dir: RunDir, views: str, need_validation: bool) -> dict[str, np.ndarray]:

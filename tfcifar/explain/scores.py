@@ -24,7 +24,7 @@ def deletion_insertion(
         maps: float [n, h, w], larger is more important.
 
     Returns:
-        deletion and insertion, float64 [n] each, 0..1.
+        deletion and insertion, float32 [n] each, 0..1.
     """
     count, height, width, _ = images.shape
     order = np.argsort(-maps.reshape(count, -1), axis=1, kind="stable")

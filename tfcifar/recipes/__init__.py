@@ -49,6 +49,8 @@ def load(name: str, preset: str | None = None) -> Recipe:
         InputError: no such recipe, or no such preset of it.
     """
     if name.endswith(".json"):
+        if preset is not None:
+            raise InputError(f"--preset: expected none with {name}, a recipe as it stands, received {preset}.")
         return load_json(Path(name))
     if name not in names():
         raise unknown("recipe", name, names())

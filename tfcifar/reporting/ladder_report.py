@@ -130,7 +130,9 @@ def _plot(systems: list[System], folder: Path) -> dict[str, str]:
     """Write FIGURES; return their titles by file."""
     for file, (title, label, field) in FIGURES.items():
         points = [
-            {"name": each.name, "kind": each.kind, "x": getattr(each, field), "y": each.accuracy} for each in systems
+            {"name": each.name, "kind": each.kind, "x": getattr(each, field), "y": each.accuracy}
+            for each in systems
+            if getattr(each, field) is not None
         ]
         plot_pareto(points, title, label, True, KINDS, folder / file)
     return {file: title for file, (title, *_) in FIGURES.items()}

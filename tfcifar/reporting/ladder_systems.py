@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfcifar.evaluation.statistics import compare
+from tfcifar.reporting.pareto import latencies
 from tfcifar.reporting.robustness import load_scores
 from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.robustness.predictions import file_of
@@ -45,7 +46,8 @@ def load_systems(folder: Path, runs: dict[str, EvaluatedRun]) -> list[System]:
     files = _files(folder)
     float32 = {name: files[f"{name}.float32.tflite"] for name in RUNS if name != ENSEMBLE}
     members = [float32[name] for name in runs[ENSEMBLE].metrics["members"]]
-    float32[ENSEMBLE] = {key: sum(each[key] for each in members) for key in ("megabytes", "ms")}
+    costs = {key: [each[key] for each in members] for key in ("megabytes", "ms")}
+    float32[ENSEMBLE] = {key: None if None in values else sum(values) for key, values in costs.items()}
     systems = []
     for name, run in runs.items():
         metrics, calibrated = run.metrics, _calibrated(run)
@@ -81,12 +83,7 @@ def load_systems(folder: Path, runs: dict[str, EvaluatedRun]) -> list[System]:
 def _files(folder: Path) -> dict[str, dict]:
     """Megabytes, and milliseconds for one image on one thread, by the name of the file."""
     results = read_json(folder / "benchmark" / "benchmark.json")
-    threads, batch = min(results["threads"]), min(results["batch"])
-    latency = {
-        each["file"]: each["p50_ms"]
-        for each in results["measurements"]
-        if (each["threads"], each["batch"]) == (threads, batch)
-    }
+    _, _, latency = latencies(results)
     return {
         Path(each["file"]).name: {"megabytes": each["bytes"] / 1e6, "ms": latency.get(each["file"])}
         for each in results["artifacts"]
@@ -115,7 +112,8 @@ def what_steps_bought(folder: Path, runs: dict[str, EvaluatedRun]) -> list[dict]
     """A row for each step: `system`, `against`, and how their accuracies compare, as fractions."""
     members = [runs[name] for name in runs[ENSEMBLE].metrics["members"]]
     best = max(members, key=lambda run: run.metrics["validation_accuracy"]).run_dir.name
-    pairs = [("level_2", "level_1"), ("level_3", "level_2"), (ENSEMBLE, best), (STUDENT, ENSEMBLE)]
+    pairs = [("level_2", "level_1"), ("level_3", "level_2"), (ENSEMBLE, best)]
+    pairs += [(STUDENT, other) for other in ("level_2", "level_3", ENSEMBLE)]  # its teachers, and what it replaces
     found = [
         {"system": name, "against": other, **compare(runs[name].correct, runs[other].correct)} for name, other in pairs
     ]

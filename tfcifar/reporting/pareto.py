@@ -22,6 +22,13 @@ PLACES = [  # of a label, in points from its marker, nearest first
 HALO = [withStroke(linewidth=3, foreground="white")]  # names stay legible over the line and the grid
 
 
+def latencies(results: dict) -> tuple[int, int, dict[str, float]]:
+    """Of a benchmark.json: its fewest threads, its smallest batch, and the median milliseconds with these by file."""
+    threads, batch = min(results["threads"]), min(results["batch"])
+    measured = [each for each in results["measurements"] if (each["threads"], each["batch"]) == (threads, batch)]
+    return threads, batch, {each["file"]: each["p50_ms"] for each in measured}
+
+
 def pareto(points: list[dict], more: bool) -> list[dict]:
     """Those of `points` than which none is at least as good in both, x (less is better) and y, and better in one."""
     best: list[dict] = []

@@ -94,8 +94,10 @@ def plot_attacks(rows: list[dict], path: str | Path) -> None:
     attacks = [name for name in dict.fromkeys(row["attack"] for row in rows) if name != "none"]
     runs = list(dict.fromkeys(row["run"] for row in rows))
     epsilons = sorted({row["epsilon"] for row in rows})
+    counts = {row["images"] for row in rows}
+    images = f", {counts.pop():,} images" if len(counts) == 1 else ""
     with new_figure(path, 9, 4.0 + 0.11 * len(runs)) as figure:
-        figure.suptitle(f"Under attack, {rows[0]['images']:,} images: sanity figures, not a defence evaluation")
+        figure.suptitle(f"Under attack{images}: sanity figures, not a defence evaluation")
         axes = figure.subplots(1, len(attacks), sharey=True, squeeze=False)[0]
         for ax, attack in zip(axes, attacks, strict=True):
             styles = line_styles()

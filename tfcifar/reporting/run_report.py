@@ -11,6 +11,7 @@ import numpy as np
 from pipelines.errors import InputError
 from tfcifar.arrays import read_arrays
 from tfcifar.evaluation.class_analysis import compare_classes, most_confused_pairs
+from tfcifar.evaluation.members import different_names
 from tfcifar.evaluation.openings import judged_on
 from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting.comparisons import plot_all_curves, plot_comparison
@@ -70,9 +71,7 @@ def write_comparison(runs: list[EvaluatedRun], output: Path) -> str:
         InputError: the runs were not judged on the same test images.
     """
     first = runs[0]
-    names = [run.run_dir.name for run in runs]
-    if len(set(names)) < len(names):
-        raise InputError(f"report: expected run directories of different names, received {', '.join(names)}.")
+    different_names("report", (run.run_dir for run in runs))
     check_same_test_images(runs)
     rows = [
         {"name": run.run_dir.name, "accuracy": run.metrics["accuracy"], "low": low, "high": high}

@@ -7,6 +7,7 @@ from pipelines.corruptions import corrupt
 from pipelines.errors import InputError
 from pipelines.sources import Examples
 from tfcifar.environment import record_command
+from tfcifar.evaluation.members import different_names
 from tfcifar.evaluation.openings import model_digest, open_test_on_record
 from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.saved import load_model
@@ -43,9 +44,7 @@ def judge_runs(
     Raises:
         InputError: the data is not what a run was trained on, or not the same for all of them.
     """
-    names = [run_dir.name for run_dir in run_dirs]
-    if len(set(names)) < len(names):
-        raise InputError(f"robustness: expected run directories of different names, received {', '.join(names)}.")
+    names = different_names("robustness", run_dirs)
     held = [Predictions(run_dir, split, model_digest(run_dir)) for run_dir in run_dirs]
     plan = {CLEAN: [0], **dict.fromkeys(corruptions, severities)}
 

@@ -8,6 +8,7 @@ from scipy.linalg import cholesky, solve_triangular
 from tfcifar.data_quality.nearest import unit_length
 from tfcifar.evaluation.metrics import softmax
 from tfcifar.evaluation.probabilities import log_sum_exp
+from tfcifar.uncertainty import DETECTORS
 
 NEIGHBOURS = 50  # of 45,000 or 50,000 training images: the choice of Sun et al. for CIFAR-10
 CHUNK = 500  # images at a time: distances to 50,000 others are then 100 MB
@@ -88,12 +89,8 @@ def neighbour_distance(features: np.ndarray, training: TrainingFeatures, neighbo
 
 def foreign_scores(features: np.ndarray, logits: np.ndarray, training: TrainingFeatures) -> dict[str, np.ndarray]:
     """All scores, float64 [n] by name, in the order of DETECTORS."""
-    return {
-        "max_softmax": max_softmax(logits),
-        "energy": energy(logits),
-        "mahalanobis": mahalanobis(features, training),
-        "knn": neighbour_distance(features, training),
-    }
+    near = mahalanobis(features, training), neighbour_distance(features, training)
+    return dict(zip(DETECTORS, (max_softmax(logits), energy(logits), *near), strict=True))
 
 
 def auroc(own: np.ndarray, foreign: np.ndarray) -> float:

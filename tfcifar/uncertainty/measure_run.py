@@ -1,5 +1,6 @@
 """Let a trained run predict, with dropout and without, its own images and foreign ones; keep what it gave."""
 
+import hashlib
 from pathlib import Path
 
 import keras
@@ -18,7 +19,7 @@ from tfcifar.run_dir import RunDir
 from tfcifar.training.trainer import check_same_data
 from tfcifar.uncertainty import MC_DROPOUT, SINGLE
 from tfcifar.uncertainty.detectors import TrainingFeatures, fit_features, foreign_scores
-from tfcifar.uncertainty.foreign_images import COUNT, GENERATED, OWN, folder_images, generated_images, image_files
+from tfcifar.uncertainty.foreign_images import COUNT, GENERATED, OWN, folder_images, generated_images
 from tfcifar.uncertainty.mc_dropout import dropout_rates, sample_probabilities, sampling_rates, with_active_dropout
 from tfcifar.uncertainty.outputs import Outputs, judge, load_outputs, save_outputs
 
@@ -54,6 +55,7 @@ def measure_run(
     check_same_data(run_dir, splits)
     model = load_model(run_dir.model)
     digest = model_digest(run_dir)
+    brought = {name: folder_images(folder, *model.input_shape[1:3]) for name, folder in (folders or {}).items()}
     settings = {
         "model_sha256": digest,
         "dataset": splits.source.name,
@@ -63,8 +65,8 @@ def measure_run(
         "dropout": sampling_rates(model, dropout, run_dir.name) if samples else {},
         "fitted": min(fitted or len(splits.train), len(splits.train)),
         "seed": seed,
-        "foreign": _foreign_kinds(splits, folders or {}),
-        "folders": {name: str(folder.resolve()) for name, folder in (folders or {}).items()},
+        "foreign": _foreign_kinds(splits, brought),
+        "folders": {name: hashlib.sha256(images.data).hexdigest() for name, images in brought.items()},
     }
     path = run_dir.uncertainty / f"outputs_{split}.npz"
     if path.is_file():
@@ -77,7 +79,7 @@ def measure_run(
     if split == "test":
         test, _ = open_test_on_record(run_dir, splits.source, digest, "none", "uncertainty")
         examples["test"] = test
-    outputs = _compute(model, splits.train, examples, settings)
+    outputs = _compute(model, splits.train, examples, brought, settings)
     save_outputs(outputs, path)
     return outputs
 
@@ -92,13 +94,15 @@ def check_split(run_dirs: list[RunDir], split: str) -> None:
             )
 
 
-def _foreign_kinds(splits: Splits, folders: dict[str, Path]) -> dict[str, int]:
+def _foreign_kinds(splits: Splits, brought: dict[str, np.ndarray]) -> dict[str, int]:
     """The kinds of foreign images and how many of each; none that the network was made for."""
     generated = [name for name in GENERATED if splits.source.name.split(":")[0] != name]
-    return dict.fromkeys(generated, COUNT) | {name: len(image_files(folder)) for name, folder in folders.items()}
+    return dict.fromkeys(generated, COUNT) | {name: len(images) for name, images in brought.items()}
 
 
-def _compute(model: keras.Model, train: Examples, examples: dict[str, Examples], settings: dict) -> Outputs:
+def _compute(
+    model: keras.Model, train: Examples, examples: dict[str, Examples], brought: dict[str, np.ndarray], settings: dict
+) -> Outputs:
     looking = with_features(model)
     own, foreign, judged = settings["split"], {}, {}
     training = _fit(looking, train, settings["fitted"], settings["seed"])
@@ -108,9 +112,7 @@ def _compute(model: keras.Model, train: Examples, examples: dict[str, Examples],
         if split == own:
             foreign[OWN] = foreign_scores(features, logits, training)
     for name, count in settings["foreign"].items():
-        height, width = model.input_shape[1:3]
-        folder = settings["folders"].get(name)
-        images = folder_images(Path(folder), height, width) if folder else generated_images(name, count, height, width)
+        images = brought[name] if name in brought else generated_images(name, count, *model.input_shape[1:3])
         outputs = features_and_logits(looking, images, f"{name} images")
         foreign[name] = foreign_scores(*outputs, training)
     if settings["samples"]:

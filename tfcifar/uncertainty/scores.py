@@ -36,8 +36,7 @@ def score_run(outputs: Outputs, name: str) -> dict:
         by predictive entropy.
     """
     split = outputs.settings["split"]
-    settings = {key: value for key, value in outputs.settings.items() if key != "folders"}  # paths of one machine
-    scores = {"run": name, **settings, **score_sources(outputs.judged, split)}
+    scores = {"run": name, **outputs.settings, **score_sources(outputs.judged, split)}
     if MC_DROPOUT in outputs.judged[split]:
         sources = outputs.judged[split]
         scores["against_single"] = compare_aurc(sources[MC_DROPOUT], sources[SINGLE], ENTROPY)

@@ -121,7 +121,7 @@ def test_closing_answers_what_is_queued_and_refuses_what_comes_after(fake):
     assert asyncio.run(requests()) == [2 * i for i in range(10)]
 
 
-def test_a_model_that_fails_once_is_asked_again(fake):
+def test_a_model_that_fails_once_is_asked_again():
     calls = []
 
     def fails_first(images):

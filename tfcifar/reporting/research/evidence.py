@@ -9,6 +9,7 @@ from pathlib import Path
 from pipelines.errors import InputError
 from tfcifar.arrays import read_arrays
 from tfcifar.evaluation.calibrate_run import load_calibration
+from tfcifar.evaluation.members import different_names
 from tfcifar.evaluation.openings import model_digest
 from tfcifar.evaluation.statistics import mean_and_std
 from tfcifar.recipe import Recipe
@@ -143,9 +144,7 @@ def load_evidence(paths: list[Path]) -> Evidence:
             )
     if not systems:
         raise InputError("report: expected at least one evaluated run or ensemble, received none.")
-    names = [system.run_dir.name for system in systems]
-    if len(set(names)) < len(names):
-        raise InputError(f"report: expected folders of different names, received {', '.join(names)}.")
+    different_names("report", (system.run_dir for system in systems))
     check_same_test_images(systems)
     for system in systems:
         _check_up_to_date(system.run_dir)
