@@ -7,7 +7,7 @@ from tfcifar.models import MODELS, build_model
 from tfcifar.recipe import Model
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.2, 0.3)
-SMALL_WIDTHS = {"small_cnn": (4, 6, 8), "residual_cnn": (4, 8), "attention_cnn": (4, 8), "fast_cnn": (6, 8, 8)}
+SMALL_WIDTHS = {"small_cnn": (4, 6, 8), "residual_cnn": (4, 8), "attention_cnn": (4, 6, 8), "fast_cnn": (6, 8, 8)}
 
 
 def build(name: str, attention=None) -> keras.Model:
