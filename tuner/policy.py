@@ -14,7 +14,8 @@ EPILOG = """examples:
   python -m tuner.policy --trials 60                                   # three searches of 60 short trainings each
   python -m tuner.policy --trials 60 --searches reinforce              # the first alone
   python -m tuner.policy --trials 60 --compare 1 2 3 --record          # then all at full budget, with a paired test
-  python -m tfcifar.train --recipe fast_94 --set augment.policy=runs/policy/policy_proxy-cpu/reinforce/policy.json
+  python -m tfcifar.train --recipe fast_94 --run-dir runs/fast_94-policy \\
+      --set augment.policy=runs/policy/policy_proxy-cpu/reinforce/policy.json
 
 A trial trains --recipe, a small network on a part of the images, with one policy more. The best policies of a search
 are joined into one, policy.json, which any recipe takes; policy.png shows it on generated images. The same command
