@@ -6,20 +6,18 @@
 Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
 Without teachers and after twelve epochs the fast network had a validation accuracy of 0.8828 (n=1), its deeper sibling
-of equal size 0.8808. Images are not mixed: a network of this size has enough to do with whole ones.
+of equal size 0.8808. Mixed images help even a network of this size: after thirty epochs 0.8932 with them, 0.8896 with
+whole ones alone (n=1; the teacher of the latter was level 2 alone).
 """
 
-import dataclasses
-
-from tfcifar.recipe import Model, Recipe
+from tfcifar.recipe import Model, Recipe, SmallImages
 from tfcifar.recipes import level_5
 
 
 def get_recipe() -> Recipe:
-    student = level_5.get_recipe()
-    return student.replace(
+    return level_5.get_recipe().replace(
         name="ic01",
         model=Model("fast_cnn", widths=(24, 48, 46)),
-        augment=dataclasses.replace(student.augment, cutmix_alpha=0.0),
-        epochs=160,
+        small_images=SmallImages(epochs=60, image_size=24),
+        epochs=200,
     )

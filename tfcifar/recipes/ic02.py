@@ -5,13 +5,17 @@
 
 Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
-Wide where maps are large, for its size: the limit on parameters is met long before that on MACs. Its images, and what
-the teachers say of them, are those of ic01.
+Wide where maps are large, for its size: the limit on parameters is met long before that on MACs.
 """
 
-from tfcifar.recipe import Model, Recipe
-from tfcifar.recipes import ic01
+from tfcifar.recipe import Model, Recipe, SmallImages
+from tfcifar.recipes import level_5
 
 
 def get_recipe() -> Recipe:
-    return ic01.get_recipe().replace(name="ic02", model=Model("fast_cnn_deep", widths=(64, 88, 84)), epochs=120)
+    return level_5.get_recipe().replace(
+        name="ic02",
+        model=Model("fast_cnn_deep", widths=(64, 88, 84)),
+        small_images=SmallImages(epochs=45, image_size=24),
+        epochs=150,
+    )
