@@ -5,8 +5,8 @@
 
 Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
-Images are upscaled to 64 pixels at first and to 96 in the last two fifths of the epochs: at their own size, its five strides
-would leave one position of them.
+Images are upscaled to 64 pixels at first and to 96 in the last two fifths of the epochs: at their own size, its five
+strides would leave one position of them.
 """
 
 from tfcifar.recipe import Model, Optimizer, Recipe, Schedule, SmallImages
