@@ -1,5 +1,6 @@
 """One model of the zoo: a run directory cut down to what its users need, with its INT8 file and a model card."""
 
+import dataclasses
 import re
 import shlex
 import shutil
@@ -10,6 +11,7 @@ from export.card import FORMATS, card_path, read_card, write_card
 from export.model_card import model_card
 from pipelines.errors import InputError
 from tfcifar.evaluation.openings import model_digest
+from tfcifar.recipe import Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting.results import command_without_run
 from tfcifar.run_dir import RunDir, read_json, write_json, write_text, write_whole
@@ -45,17 +47,18 @@ def write_zoo_entry(run_dir: RunDir, int8: Path | None, name: str, folder: Path)
             raise InputError(f"{file}: expected at most {LARGEST:,} bytes, received {file.stat().st_size:,}.")
 
     entry, target = RunDir(folder), folder / f"{name}{ENDING}"
+    recipe = _recipe_without_folders(load_json(run_dir.recipe))
     environment = _without_folders(read_json(run_dir.environment))
     card = card | {"name": name, "file": target.name, "made_by": _without_folders(card["made_by"])}
     write_whole(entry.model, partial(shutil.copyfile, run_dir.model))
     write_whole(target, partial(shutil.copyfile, int8))
     for source, copy in ((run_dir.metrics, entry.metrics), (run_dir.timing, entry.timing)):
         write_json(copy, read_json(source))
-    write_text(entry.recipe, load_json(run_dir.recipe).to_json())
+    write_text(entry.recipe, recipe.to_json())
     write_json(entry.environment, environment)
     write_card(target, card)
     metrics = read_json(run_dir.metrics)
-    write_text(folder / "README.md", model_card(name, load_json(run_dir.recipe), environment, metrics, card))
+    write_text(folder / "README.md", model_card(name, recipe, environment, metrics, card))
     files = (entry.model, target, card_path(target), folder / "README.md")
     return {file.name: file.stat().st_size for file in files}
 
@@ -79,7 +82,20 @@ def _check_card(card: dict, int8: Path, run_dir: RunDir) -> None:
         raise InputError(f"{int8}: expected a file made from {run_dir.path}, its card names {card['run']}.")
 
 
+def _recipe_without_folders(recipe: Recipe) -> Recipe:
+    teachers = tuple(_without_folder(teacher) for teacher in recipe.distill.teachers)
+    data_dir = recipe.data.data_dir and _without_folder(recipe.data.data_dir)
+    return recipe.replace(
+        data=dataclasses.replace(recipe.data, data_dir=data_dir),
+        distill=dataclasses.replace(recipe.distill, teachers=teachers),
+    )
+
+
 def _without_folders(made_by: dict) -> dict:
-    """Where a run lay on the machine that made it is nobody's business."""
     words = shlex.split(command_without_run(made_by["command"]))
-    return made_by | {"command": shlex.join(Path(word).name if Path(word).is_absolute() else word for word in words)}
+    return made_by | {"command": shlex.join(map(_without_folder, words))}
+
+
+def _without_folder(word: str) -> str:
+    """Where something lay on the machine that a run was made on is nobody's business."""
+    return Path(word).name if Path(word).is_absolute() else word

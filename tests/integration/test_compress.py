@@ -1,6 +1,7 @@
 """From a trained run to its exported files, by the real command."""
 
 import csv
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -12,13 +13,14 @@ import pytest
 from export.card import FORMATS, read_card
 from export.open_model import open_model
 from export.runtimes import open_artifact
+from export.zoo_entry import write_zoo_entry
 from pipelines.errors import InputError
 from tests.integration.commands import SMOKE, error_lines, run
 from tfcifar.evaluation.scaling import fit_temperature
 from tfcifar.prediction.zoo import zoo_model
 from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
-from tfcifar.run_dir import RunDir, read_json, write_json
+from tfcifar.run_dir import RunDir, read_json, write_json, write_text
 
 FORMS = ("tflite_float32", "tflite_int8", "onnx_int8", "keras")
 
@@ -138,6 +140,19 @@ def test_a_published_model_is_a_run_and_a_file_of_the_zoo(compressed, tmp_path):
     text = (folder / "README.md").read_text()
     assert f"{card_of(run_dir, 'tflite_int8')['metrics']['test']['accuracy']:.2%}" in text
     assert not [path for path in folder.iterdir() if str(run_dir) in path.read_text(errors="ignore")]
+
+
+def test_where_teachers_and_images_lay_is_not_published(compressed, tmp_path):
+    run_dir = RunDir(shutil.copytree(compressed[0], tmp_path / "smoke"))
+    recipe = load_json(run_dir.recipe)
+    distill = dataclasses.replace(recipe.distill, teachers=("/home/ann/runs/large", "runs/ensemble"))
+    data = dataclasses.replace(recipe.data, data_dir="/home/ann/photos")
+    write_text(run_dir.recipe, recipe.replace(distill=distill, data=data).to_json())
+    write_zoo_entry(run_dir, None, "small", tmp_path / "small")
+    published = load_json(tmp_path / "small" / "recipe.json")
+    assert published.distill.teachers == ("large", "runs/ensemble")
+    assert published.data.data_dir == "photos"
+    assert "`large`, `ensemble`" in (tmp_path / "small" / "README.md").read_text()
 
 
 def test_what_may_not_be_published_is_refused(compressed, tmp_path):
