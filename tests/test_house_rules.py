@@ -12,6 +12,7 @@ import pytest
 from export.benchmark_figures import FIGURES as LATENCY_FIGURES
 from tfcifar.reporting.readme_table import README, readme_table
 from tfcifar.reporting.results import FIGURES, RESULTS
+from tfcifar.reporting.zoo_table import zoo_table
 from tfcifar.run_dir import read_json
 
 PROJECT = Path(__file__).parents[1]
@@ -63,8 +64,9 @@ def test_no_tracked_file_is_over_10_mb_or_shows_data_set_images():
     assert not {name for name in pictures - shows_no_image if not name.endswith(of_one_run_in_a_report)}
 
 
-def test_the_readme_table_is_the_one_that_the_summary_gives():
+def test_the_readme_tables_are_those_that_the_summary_and_the_zoo_give():
     assert readme_table(read_json(RESULTS / "summary.json")) in README.read_text()
+    assert zoo_table() in README.read_text()
 
 
 def test_no_module_imports_itself_by_way_of_others():

@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from pipelines.errors import InputError
 from tfcifar import recipes
 from tfcifar.reporting.explanations import record_explanations
-from tfcifar.reporting.readme_table import readme_table
+from tfcifar.reporting.readme_table import readme_table, update_readme
 from tfcifar.reporting.results import FIGURES, command_without_run, record
 from tfcifar.reporting.run_report import EvaluatedRun
-from tfcifar.run_dir import RunDir
+from tfcifar.reporting.zoo_table import zoo_table
+from tfcifar.run_dir import RunDir, write_json
 
 
 @pytest.mark.parametrize(
@@ -177,3 +179,27 @@ def test_scores_of_explanations_go_on_record_with_their_table(tmp_path):
     assert [entry[key] for key in ("name", "metric", "value", "n", "seconds")] == ["explanations", "rows", 2, 200, 61]
     assert "grad_cam" in (tmp_path / "explanations" / "explanations.md").read_text()
     assert (tmp_path / "explanations" / "scores.csv").read_text().count("\n") == 3
+
+
+def test_models_of_the_zoo_have_a_row_each_the_best_first(tmp_path):
+    for name, accuracy in (("ic01", 0.901), ("student", 0.9512)):
+        measured = {"test": {"accuracy": accuracy, "accuracy_ci95": [accuracy - 0.004, accuracy + 0.003]}}
+        card = {"name": name, "metrics": measured, "bytes": 98_000, "macs": 12_480_000}
+        (tmp_path / name).mkdir()
+        write_json(tmp_path / name / f"{name}.int8.tflite.json", card)
+        write_json(RunDir(tmp_path / name).metrics, {"accuracy": accuracy + 0.001})
+    student, tiny = zoo_table(tmp_path).splitlines()[2:]
+    assert student.startswith(
+        "| [student](zoo/student/README.md) | **95.12%** (94.72 to 95.42) | 95.22% | 98,000 | 12.5M"
+    )
+    assert "**90.10%**" in tiny
+    assert "87.0%" in tiny
+
+
+def test_a_page_without_its_marks_is_refused(tmp_path):
+    write_json(tmp_path / "summary.json", [])
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- results: begin -->\n<!-- results: end -->\n")
+    with pytest.raises(InputError, match="'<!-- zoo: begin -->' and '<!-- zoo: end -->'"):
+        update_readme(readme, tmp_path, tmp_path)
+    assert readme.read_text() == "<!-- results: begin -->\n<!-- results: end -->\n"

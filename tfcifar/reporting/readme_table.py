@@ -1,4 +1,4 @@
-"""The README's table of results, made from results/summary.json."""
+"""The README's tables: of results, made from results/summary.json, and of the models in zoo/."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from pipelines.errors import InputError
 from tfcifar.reporting.results import PROJECT, RESULTS
 from tfcifar.reporting.tables import TTA_IN_WORDS, VIEWS_OF_AIRBENCH, duration
+from tfcifar.reporting.zoo_table import zoo_table
 from tfcifar.run_dir import read_json, write_text
 
 README = PROJECT / "README.md"
@@ -62,15 +63,16 @@ def _percent(entry: dict) -> str:
     return f"{100 * entry['value']:.2f}%{spread}"
 
 
-def update_readme(readme: Path = README, results: Path = RESULTS) -> None:
-    """Write the table anew between the README's two marks."""
-    table = readme_table(read_json(results / "summary.json"))
-    text, count = re.subn(
-        r"(<!-- results: begin[^>]*-->\n).*?(<!-- results: end -->)",
-        lambda match: f"{match[1]}{table}\n{match[2]}",
-        readme.read_text(encoding="utf-8"),
-        flags=re.DOTALL,
-    )
+def update_readme(readme: Path = README, results: Path = RESULTS, zoo: Path = PROJECT / "zoo") -> None:
+    """Write both tables anew, each between its two marks: of results, and of the models in zoo/."""
+    text = readme.read_text(encoding="utf-8")
+    text = _between(text, "results", readme_table(read_json(results / "summary.json")), readme)
+    write_text(readme, _between(text, "zoo", zoo_table(zoo), readme))
+
+
+def _between(text: str, name: str, table: str, file: Path) -> str:
+    pattern = rf"(<!-- {name}: begin[^>]*-->\n).*?(<!-- {name}: end -->)"
+    text, count = re.subn(pattern, lambda match: f"{match[1]}{table}\n{match[2]}", text, flags=re.DOTALL)
     if count != 1:
-        raise InputError(f"{readme}: expected one pair of marks '<!-- results: begin -->' and '<!-- results: end -->'.")
-    write_text(readme, text)
+        raise InputError(f"{file}: expected one pair of marks '<!-- {name}: begin -->' and '<!-- {name}: end -->'.")
+    return text
