@@ -30,8 +30,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help="training images for the ranges of INT8 (default: 500, or all of fewer)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="by which they are drawn (default 0)")
     parser.add_argument("--no-test", action="store_true", help="leave the test split closed")
+    parser.add_argument("--corrupted", type=int, default=0, metavar="N",
+                        help="on N corrupted images too, those of tfcifar.robustness --limit N")  # fmt: skip
     parser.add_argument("--no-benchmark", action="store_true", help="measure no latency")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.corrupted < 0:
+        parser.error(f"--corrupted: expected a number of images, 0 for none, received {args.corrupted}")
+    return args
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -41,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     from export.compress_run import compress_run
 
     name = args.name or run_dir.name
-    settings = (args.images, args.seed, not args.no_test, not args.no_benchmark)
+    settings = (args.images, args.seed, not args.no_test, args.corrupted, not args.no_benchmark)
     with locked(run_dir.path):
         print(compress_run(run_dir, name, args.formats, *settings))
     print(f"summary: {run_dir.exports / 'compress.html'}, compress.md")

@@ -26,7 +26,7 @@ def write_summary(folder: Path, cards: list[dict], benchmark: bool) -> str:
         f"Ranges of INT8 from {chosen['count']} training images (seed {chosen['seed']})"
         f"{', in TFLite as learned by export.quantize' if record['quantization_aware'] else ''}.",
         _files_table(cards),
-        NOTES,
+        NOTES + _on_corrupted(cards[0]),
     ]
     quantization = folder / "quantization.csv"
     if quantization.is_file():
@@ -41,7 +41,7 @@ def write_summary(folder: Path, cards: list[dict], benchmark: bool) -> str:
 def _files_table(cards: list[dict]) -> str:
     split = cards[0]["flips"]["split"]
     heads = ["file", "bytes", "gzip", f"{split} accuracy", "NLL", "ECE", "NLL, ECE calibrated", "agreement", "broken",
-             "mended", "p"]  # fmt: skip
+             "mended", "p", *(["corrupted"] if _corrupted(cards[0]) else [])]  # fmt: skip
     lines = [f"| {' | '.join(heads)} |", f"|---|{'--:|' * (len(heads) - 1)}"]
     for card in cards:
         found, flips = card["metrics"][split], card["flips"]
@@ -58,9 +58,25 @@ def _files_table(cards: list[dict]) -> str:
             str(flips["broken"]),
             str(flips["mended"]),
             f"{flips['p_value']:.2g}",
+            *([f"{_corrupted(card)['accuracy']:.2%}"] if _corrupted(card) else []),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _corrupted(card: dict) -> dict:
+    """See `export.corrupted.judge_corrupted`; empty where the files were not judged so."""
+    return card["metrics"][card["flips"]["split"]].get("corrupted", {})
+
+
+def _on_corrupted(card: dict) -> str:
+    found = _corrupted(card)
+    if not found:
+        return ""
+    return (
+        f" Corrupted: mean accuracy on {found['images']:,} of the images under {found['corruptions']} corruptions at "
+        f"{found['severities']} severities."
+    )
 
 
 def _layers_table(rows: list[dict]) -> str:

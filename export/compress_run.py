@@ -17,13 +17,21 @@ IMAGES_FOR_ERRORS = 100  # of the representative ones: the reference kernels tak
 
 
 def compress_run(
-    run_dir: RunDir, name: str, forms: list[str], images: int | None, seed: int, on_test: bool, benchmark: bool
+    run_dir: RunDir,
+    name: str,
+    forms: list[str],
+    images: int | None,
+    seed: int,
+    on_test: bool,
+    corrupted: int,
+    benchmark: bool,
 ) -> str:
     """Write NAME.* in each of `forms`, cards, quantization.csv, compress.json, .md and .html to the run's export/.
 
     Args:
         images, seed: of the representative images, see `representative_images`.
         on_test: judge on the test split too.
+        corrupted: judge on so many corrupted images too.
         benchmark: measure latencies, into export/benchmark/.
 
     Returns:
@@ -43,7 +51,7 @@ def compress_run(
     folder, model = run_dir.exports, load_model(run_dir.model)
     representative = representative_images(splits, images, seed)
     paths = write_artifacts(model, run_dir, folder, name, forms, representative)
-    cards, broken = verify(model, run_dir, splits, paths, name, on_test)
+    cards, broken = verify(model, run_dir, splits, paths, name, on_test, corrupted)
     (folder / "quantization.csv").unlink(missing_ok=True)  # of an earlier call
     if {"tflite_float32", "tflite_int8"} <= set(paths):
         files = paths["tflite_float32"], paths["tflite_int8"]

@@ -61,6 +61,12 @@ def _table(metrics: dict, card: dict) -> str:
     if "calibrated" in found:
         after = found["calibrated"]
         lines.append(f"| INT8, calibrated | {found['accuracy']:.2%} | | {after['nll']:.4f} | {after['ece']:.4f} | |")
+    if "corrupted" in found:
+        hard = found["corrupted"]
+        doubts = hard.get("calibrated", hard)
+        lines.append(
+            f"| INT8, corrupted images | {hard['accuracy']:.2%} | | {doubts['nll']:.4f} | {doubts['ece']:.4f} | |"
+        )
     return "\n".join(lines)
 
 
@@ -71,6 +77,12 @@ def _changes(card: dict) -> str:
     )
     if "calibration" in card:
         text += f" Calibrated: logits divided by {card['calibration']['temperature']:.3f}, fitted on validation images."
+    if "corrupted" in found:
+        hard = found["corrupted"]
+        text += (
+            f" Corrupted: means over {hard['corruptions']} corruptions at {hard['severities']} severities of "
+            f"{hard['images']:,} of these images."
+        )
     return text
 
 

@@ -1,5 +1,6 @@
 """What exported files are worth: each judged on validation and test images, beside the model that it was made from."""
 
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -7,8 +8,10 @@ import numpy as np
 from tqdm import tqdm
 
 from export.card import describe_artifact, write_card
+from export.corrupted import judge_corrupted
 from export.parity import agreement
 from export.runtimes import Runtime, open_artifact
+from pipelines.disk_images import Images
 from pipelines.sources import Examples
 from pipelines.splits import Splits
 from tfcifar.evaluation.acceptance import fit_acceptance
@@ -26,7 +29,13 @@ FIGURES = ("n", "accuracy", "accuracy_ci95", "loss", "ece", "brier")
 
 
 def verify(
-    model: keras.Model, run_dir: RunDir, splits: Splits, paths: dict[str, Path], name: str, on_test: bool = True
+    model: keras.Model,
+    run_dir: RunDir,
+    splits: Splits,
+    paths: dict[str, Path],
+    name: str,
+    on_test: bool = True,
+    corrupted: int = 0,
 ) -> tuple[list[dict], np.ndarray]:
     """Judge each file of `paths` and write its card.
 
@@ -38,14 +47,15 @@ def verify(
         paths: by form, see `write_artifacts`.
         name: of the cards.
         on_test: judge on the test split too.
+        corrupted: judge on so many corrupted images too, of the split judged last; 0: on none.
 
     Returns:
         The cards. Beside what `describe_artifact` says they hold `parameters`, `metrics` by split (`n`, `accuracy`,
-        `accuracy_ci95`, `nll`, `ece`, `brier`; of the test split also `calibrated`: `nll`, `ece`), `calibration`
-        (`temperature`), `acceptance` (see `fit_acceptance`), `parity` by split (see `export.parity.agreement`), and
-        `flips` of the split judged last, test before validation: how many images the model gets right and the file
-        wrong (`broken`) and the other way round (`mended`), with a paired test. And which images of that split each
-        file breaks: bool [files, n].
+        `accuracy_ci95`, `nll`, `ece`, `brier`; of the test split also `calibrated`: `nll`, `ece`; with `corrupted`, see
+        `judge_corrupted`), `calibration` (`temperature`), `acceptance` (see `fit_acceptance`), `parity` by split (see
+        `export.parity.agreement`), and `flips` of the split judged last, test before validation: how many images the
+        model gets right and the file wrong (`broken`) and the other way round (`mended`), with a paired test. And which
+        images of that split each file breaks: bool [files, n].
     """
     examples = {}
     if not load_json(run_dir.recipe).data.train_on_validation:
@@ -53,10 +63,12 @@ def verify(
     if on_test:
         examples["test"], _ = open_test_on_record(run_dir, splits.source, model_digest(run_dir), "none", "export")
     expected = {split: predict_logits(model, each.images, "none") for split, each in examples.items()}
-    cards, broken = [], []
+    runtimes = {form: open_artifact(path) for form, path in paths.items()}
+    last = list(examples)[-1]
+    cards, broken = {}, []
     for form, path in tqdm(paths.items(), desc="verify", unit="file"):
-        runtime = open_artifact(path)
-        logits = {split: _predict(runtime, each) for split, each in examples.items()}
+        runtime = runtimes[form]
+        logits = {split: _predict(runtime, each.images) for split, each in examples.items()}
         card = describe_artifact(path, name, form, run_dir, runtime.image_shape, count_macs(model))
         card["parameters"] = model.count_params()
         card["metrics"] = {split: _metrics(logits[split], each, splits) for split, each in examples.items()}
@@ -70,7 +82,6 @@ def verify(
                     scaling.apply(logits["test"]), examples["test"].labels, splits.class_names
                 )
                 card["metrics"]["test"]["calibrated"] = {"nll": found["loss"], "ece": found["ece"]}
-        last = list(examples)[-1]
         right, was_right = (each[last].argmax(-1) == examples[last].labels for each in (logits, expected))
         card["flips"] = {
             "split": last,
@@ -78,10 +89,19 @@ def verify(
             "mended": int((right & ~was_right).sum()),
             **{key: compare(right, was_right)[key] for key in ("difference", "interval95", "p_value", "verdict")},
         }
-        write_card(path, card)
-        cards.append(card)
+        cards[form] = card
         broken.append(was_right & ~right)
-    return cards, np.stack(broken)
+    if corrupted:
+        predictors = {form: partial(_predict, runtime) for form, runtime in runtimes.items()}
+        temperatures = {
+            form: card["calibration"]["temperature"] for form, card in cards.items() if "calibration" in card
+        }
+        judged = judge_corrupted(predictors, examples[last], splits.class_names, corrupted, temperatures)
+        for form, card in cards.items():
+            card["metrics"][last]["corrupted"] = judged[form]
+    for form, path in paths.items():
+        write_card(path, cards[form])
+    return list(cards.values()), np.stack(broken)
 
 
 def _metrics(logits: np.ndarray, examples: Examples, splits: Splits) -> dict:
@@ -89,6 +109,6 @@ def _metrics(logits: np.ndarray, examples: Examples, splits: Splits) -> dict:
     return {"nll" if figure == "loss" else figure: found[figure] for figure in FIGURES}
 
 
-def _predict(runtime: Runtime, examples: Examples) -> np.ndarray:
-    parts = range(0, len(examples), BATCH)
-    return np.concatenate([runtime(np.ascontiguousarray(examples.images[at : at + BATCH])) for at in parts])
+def _predict(runtime: Runtime, images: Images) -> np.ndarray:
+    parts = range(0, len(images), BATCH)
+    return np.concatenate([runtime(np.ascontiguousarray(images[at : at + BATCH])) for at in parts])

@@ -20,6 +20,7 @@ from tfcifar.evaluation.scaling import fit_temperature
 from tfcifar.prediction.zoo import zoo_model
 from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
+from tfcifar.robustness.scores import mean_of, read_rows
 from tfcifar.run_dir import RunDir, read_json, write_json, write_text
 
 FORMS = ("tflite_float32", "tflite_int8", "onnx_int8", "keras")
@@ -99,6 +100,24 @@ def test_a_summary_shows_nothing_of_an_earlier_call(compressed, tmp_path):
     run("export.compress", export.parent, "--formats", "keras", "--no-test", "--no-benchmark")
     assert "## " not in (export / "compress.md").read_text()
     assert not (export / "quantization.csv").exists()
+
+
+def test_files_are_judged_on_the_corrupted_images_that_runs_are_judged_on(compressed, tmp_path):
+    run_dir = shutil.copytree(compressed[0], tmp_path / "smoke")
+    stdout = run(
+        "export.compress", run_dir, "--formats", "keras", "tflite_int8", "--corrupted", 10, "--no-benchmark"
+    ).stdout
+    run("tfcifar.robustness.__main__", run_dir, "--limit", 10)
+    rows = [row for row in read_rows(RunDir(run_dir).robustness / "scores.csv") if row["corruption"] != "clean"]
+    card = card_of(run_dir, "keras")
+    found = card["metrics"]["test"]["corrupted"]
+    for figure in ("accuracy", "nll", "ece"):
+        assert found[figure] == pytest.approx(mean_of(rows, figure), abs=1e-5)
+    assert (found["images"], found["corruptions"], found["severities"]) == (10, 15, 5)
+    assert found["calibrated"]["nll"] != found["nll"]
+    int8 = card_of(run_dir, "tflite_int8")["metrics"]["test"]["corrupted"]
+    assert f"{int8['accuracy']:.2%} |" in stdout
+    assert "under 15 corruptions at 5 severities" in stdout
 
 
 def test_a_file_that_is_not_the_one_of_its_card_is_refused(compressed, tmp_path):

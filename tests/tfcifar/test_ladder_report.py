@@ -4,14 +4,20 @@ import json
 import shutil
 from collections import defaultdict
 
+import numpy as np
 import pytest
+from scipy.special import softmax
 
 from tests.integration.made_up_runs import write_run
 from tfcifar.ensemble.ensemble_runs import ensemble_runs
 from tfcifar.evaluation.calibrate_run import calibrate_run
+from tfcifar.evaluation.openings import model_digest
 from tfcifar.ladder.steps import plan
 from tfcifar.reporting.ladder_report import FIGURES, record_ladder, write_ladder
 from tfcifar.reporting.ladder_systems import RUNS
+from tfcifar.robustness.predictions import Predictions, file_of
+from tfcifar.robustness.scores import score_rows
+from tfcifar.run_dir import RunDir, write_csv
 
 FLIPS = {"difference": -0.0125, "interval95": [-0.03, 0.002], "p_value": 0.25, "verdict": "not significant"}
 
@@ -27,7 +33,16 @@ def folder(tmp_path_factory):
         calibrate_run(folder / name)
     card = {
         "file": "level_5.int8.tflite",
-        "metrics": {"test": {"accuracy": 0.8, "accuracy_ci95": [0.75, 0.85], "nll": 0.5, "ece": 0.03}},
+        "metrics": {
+            "test": {
+                "accuracy": 0.8,
+                "accuracy_ci95": [0.75, 0.85],
+                "nll": 0.5,
+                "ece": 0.03,
+                "calibrated": {"nll": 0.45, "ece": 0.02},
+                "corrupted": {"accuracy": 0.61},
+            }
+        },
         "flips": FLIPS,
     }
     (folder / "level_5" / "export").mkdir()
@@ -67,6 +82,32 @@ def test_an_ensemble_costs_what_its_members_cost(report):
     assert row(cost, "level_2")[-2:] == ["2", "2"]
     assert row(cost, "ensemble")[-2:] == ["6", "6"]
     assert row(cost, "level_5 INT8")[-2:] == ["0.5", "0.25"]
+
+
+def test_an_ensemble_on_corrupted_images_is_the_vote_of_its_members(folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    labels = np.arange(30) % 3
+    said = np.random.default_rng(0).normal(0, 1, (3, 2, 30, 3)) + 2 * np.eye(3)[labels]
+    plan = {"fog": [1, 5]}
+    for level, logits in zip((1, 2, 3), said, strict=True):
+        run_dir = RunDir(tmp_path / f"level_{level}")
+        held = Predictions(run_dir, "test", model_digest(run_dir))
+        held.belong_to(np.arange(30), labels, "checksum", 30)
+        for severity, each in zip(plan["fog"], logits, strict=True):
+            held.add("fog", severity, each.astype(np.float32))
+        held.save()
+        write_csv(file_of(run_dir, "test", "scores.csv"), score_rows(held, plan, None))
+    quality = write_ladder(tmp_path, defaultdict(str)).split("## ")[1]
+    assert row(quality, "level_2")[-1] == f"{(said[1].argmax(-1) == labels).mean():.2%}"
+    soft = softmax(said, axis=-1).mean(axis=0).argmax(-1)
+    assert row(quality, "ensemble")[-1] == f"{(soft == labels).mean():.2%}"
+    assert row(quality, "level_5")[-1] == ""
+
+
+def test_the_int8_file_has_the_figures_of_its_card(report):
+    cells = row(report.split("## ")[1], "level_5 INT8")
+    assert cells[2:6] == ["**80.00%**", "75.00% to 85.00%", "0.5000", "0.0300"]
+    assert cells[6:] == ["0.4500", "0.0200", "61.00%"]
 
 
 def test_what_was_not_measured_is_left_open(folder, tmp_path):

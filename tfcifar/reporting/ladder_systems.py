@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from tfcifar.ensemble.saved import Ensemble, load_ensemble
 from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting.pareto import latencies
 from tfcifar.reporting.robustness import load_scores
 from tfcifar.reporting.run_report import EvaluatedRun
-from tfcifar.robustness.predictions import file_of
+from tfcifar.robustness.predictions import Predictions, file_of
 from tfcifar.robustness.scores import mean_of
-from tfcifar.run_dir import read_json
+from tfcifar.run_dir import RunDir, read_json
 
 STUDENT, ENSEMBLE, INT8 = "level_5", "ensemble", "level_5 INT8"
 RUNS = ("level_1", "level_2", "level_3", ENSEMBLE, STUDENT)
@@ -64,7 +67,7 @@ def load_systems(folder: Path, runs: dict[str, EvaluatedRun]) -> list[System]:
                 ece=metrics["ece"],
                 calibrated_nll=calibrated["nll"],
                 calibrated_ece=calibrated["ece"],
-                corrupted=_corrupted(run),
+                corrupted=_corrupted(run.run_dir),
                 minutes=metrics["train_seconds"] / 60,
                 parameters=metrics["parameters"],
                 macs=metrics["macs"],
@@ -74,9 +77,10 @@ def load_systems(folder: Path, runs: dict[str, EvaluatedRun]) -> list[System]:
     student, card = systems[-1], _card(folder)
     on_test = card["metrics"]["test"]
     low, high = on_test["accuracy_ci95"]
+    calibrated, corrupted = on_test.get("calibrated", {}), on_test.get("corrupted", {})
     int8 = System(INT8, student.model, "INT8 file", on_test["accuracy"], low, high, on_test["nll"], on_test["ece"],
-                  None, None, None, student.minutes, student.parameters, student.macs,
-                  **files[card["file"]])  # fmt: skip
+                  calibrated.get("nll"), calibrated.get("ece"), corrupted.get("accuracy"),
+                  student.minutes, student.parameters, student.macs, **files[card["file"]])  # fmt: skip
     return [*systems, int8]
 
 
@@ -100,12 +104,25 @@ def _calibrated(run: EvaluatedRun) -> dict:
     return next(row for row in rows if row["split"] == "test" and row["kept"])
 
 
-def _corrupted(run: EvaluatedRun) -> float | None:
-    """Mean accuracy over the standard corruptions; ensembles are not judged on corrupted images."""
-    if not file_of(run.run_dir, "test", "scores.csv").is_file():
+def _corrupted(run_dir: RunDir) -> float | None:
+    """Mean accuracy over the standard corruptions; an ensemble's from what its members have said of the images."""
+    ensemble = load_ensemble(run_dir.path) if run_dir.ensemble.is_file() else None
+    members = [RunDir(path) for path in ensemble.run_dirs] if ensemble else [run_dir]
+    if not all(file_of(member, "test", "scores.csv").is_file() for member in members):
         return None
-    scores, _ = load_scores([run.run_dir], "test")
-    return mean_of(scores[run.run_dir.name], "accuracy")
+    scores, kept = load_scores(members, "test")
+    rows = scores[members[0].name]
+    if ensemble is None:
+        return mean_of(rows, "accuracy")
+    voted = [row | {"accuracy": _vote(ensemble, list(kept.values()), row)} for row in rows]
+    return mean_of(voted, "accuracy")
+
+
+def _vote(ensemble: Ensemble, members: list[Predictions], row: dict) -> float:
+    """The ensemble's accuracy on the images of a row of scores.csv."""
+    logits = [each.logits(row["corruption"], row["severity"], row["images"]) for each in members]
+    predicted = ensemble.combine(np.stack(logits)).argmax(-1)
+    return float(np.mean(predicted == members[0].labels[: row["images"]]))
 
 
 def what_steps_bought(folder: Path, runs: dict[str, EvaluatedRun]) -> list[dict]:

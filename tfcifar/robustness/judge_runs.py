@@ -96,6 +96,11 @@ def _open_split(held: Predictions, limit: int | None) -> Examples:
         examples, checksum = open_test_on_record(held.run_dir, splits.source, held.digest, "none", "robustness")
     else:
         examples, checksum = splits.validation, splits.checksums["validation"]
-    order = np.random.RandomState(SEED).permutation(len(examples))
-    held.belong_to(order[:limit], examples.labels[order[:limit]], checksum, len(examples))
+    ids = drawn_images(len(examples), limit)
+    held.belong_to(ids, examples.labels[ids], checksum, len(examples))
     return examples
+
+
+def drawn_images(count: int, limit: int | None) -> np.ndarray:
+    """int64 [min(limit, count)]: which of `count` images a limit leaves; a smaller limit leaves the first of them."""
+    return np.random.RandomState(SEED).permutation(count)[:limit]
