@@ -5,6 +5,7 @@ import pytest
 
 from pipelines.sources import Examples, Source
 from pipelines.splits import Splits, make_splits
+from tfcifar.models import MODELS, Entry
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +16,11 @@ def splits() -> Splits:
     images = random.randint(0, 100, (60, 8, 8, 3)).astype(np.uint8)
     images[np.arange(60), :, :, labels] += 100
     return make_splits(Source("colours", ("red", "green", "blue"), (8, 8, 3), Examples(images, labels), None, None))
+
+
+@pytest.fixture(scope="module")
+def tiny_backbone():
+    entry = Entry("tests.tfcifar.tiny_training:tiny_transfer", "a backbone of four layers", pretrained=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "tiny_transfer", entry)
+        yield

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from pipelines.sources import Examples, Source
 from pipelines.splits import make_splits
-from tests.tfcifar.test_trainer import tiny_transfer
+from tests.tfcifar.tiny_training import tiny_transfer
 from tfcifar import recipes
 from tfcifar.models import MODELS, Entry
 from tfcifar.recipe import Model, Recipe, SmallImages

@@ -9,7 +9,7 @@ from scipy.special import log_softmax, rel_entr, softmax
 from pipelines.augment_config import Augment
 from pipelines.errors import InputError
 from tests.export.models import build
-from tests.tfcifar.test_trainer import interrupt_after, recipe
+from tests.tfcifar.tiny_training import interrupt_after, recipe
 from tfcifar.models.image_size import at_image_size
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Distill, Model

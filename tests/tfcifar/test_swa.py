@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.augment_config import Augment
 from pipelines.errors import InputError
-from tests.tfcifar.test_trainer import interrupt_after
+from tests.tfcifar.tiny_training import interrupt_after
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Data, Model, Optimizer, Recipe, Schedule, SmallImages
 from tfcifar.run_dir import RunDir

@@ -7,54 +7,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines.augment_config import Augment
 from pipelines.datasets import make_train_dataset
 from pipelines.errors import InputError
-from pipelines.sources import Examples, Source
 from pipelines.splits import make_splits
-from tfcifar.models import MODELS, Entry, build_model
-from tfcifar.models.normalization import FusedBatchNormalization
+from tests.tfcifar.tiny_training import AUGMENT, interrupt_after, recipe, resumed_run
+from tfcifar.models import build_model
 from tfcifar.models.saved import load_model
-from tfcifar.models.transfer import Upscale
-from tfcifar.recipe import Data, Model, MultiTask, Optimizer, Recipe, Schedule, SmallImages, Transfer
+from tfcifar.recipe import Data, Model, MultiTask, Optimizer, Recipe, Schedule, Transfer
 from tfcifar.run_dir import RunDir, read_history
 from tfcifar.training import callbacks
 from tfcifar.training.trainable import TrainableModel
 from tfcifar.training.trainer import train
 from tfcifar.training.weight_average import WeightAverage
-
-AUGMENT = Augment(flip="random", crop_padding=1)
-
-
-def recipe(**changes) -> Recipe:
-    tiny = Recipe("tiny", Model("small_cnn", dropout=0.2, widths=(4,)), epochs=2, batch_size=15, augment=AUGMENT)
-    return tiny.replace(mixed_precision="float32").replace(**changes)
-
-
-def interrupt_after(epochs: int, monkeypatch) -> None:
-    """Let the state of epoch `epochs` be saved, and then let the user press Ctrl-C."""
-    save_state = callbacks.save_state
-
-    def save_and_be_interrupted(folder, epoch, *rest):
-        save_state(folder, epoch, *rest)
-        if epoch == epochs:
-            monkeypatch.setattr(callbacks, "save_state", save_state)
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(callbacks, "save_state", save_and_be_interrupted)
-
-
-def tiny_transfer(image_shape, num_classes, weights, image_size, dropout):
-    """A transfer model in small: a nested backbone of four layers, and a head."""
-    inner = keras.Input((image_size or image_shape[0], image_size or image_shape[1], 3))
-    x = keras.layers.Conv2D(4, 3, name="conv1")(inner)
-    x = FusedBatchNormalization(momentum=0.9, name="norm")(x)
-    x = keras.layers.Conv2D(4, 3, name="conv2")(x)
-    inputs = keras.Input(image_shape)
-    resized = Upscale(image_size, image_size)(inputs) if image_size else inputs
-    x = keras.Model(inner, x, name="backbone")(resized)
-    x = keras.layers.Dropout(dropout)(keras.layers.GlobalAveragePooling2D()(x))
-    return keras.Model(inputs, keras.layers.Dense(num_classes, name="logits")(x))
 
 
 @pytest.fixture(scope="module")
@@ -68,25 +32,10 @@ def phased(tiny_backbone) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def tiny_backbone():
-    entry = Entry(f"{__name__}:tiny_transfer", "a backbone of four layers", pretrained=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MODELS, "tiny_transfer", entry)
-        yield
-
-
-@pytest.fixture(scope="module")
 def undisturbed_phases(splits, phased, tmp_path_factory):
     run_dir = RunDir(tmp_path_factory.mktemp("undisturbed"))
     train(phased, splits, run_dir)
     return run_dir
-
-
-def resumed_run(config, splits, run_dir, stop_after, monkeypatch) -> None:
-    interrupt_after(stop_after, monkeypatch)
-    with pytest.raises(KeyboardInterrupt):
-        train(config, splits, run_dir)
-    train(config, splits, run_dir, resume=True)
 
 
 def test_a_backbone_thaws_from_its_top(undisturbed_phases):
@@ -198,115 +147,11 @@ def test_a_model_trained_on_validation_data_too_is_the_last_one_not_the_best(spl
     np.testing.assert_array_equal(load_model(run_dir.model).variables[0].numpy(), last)
 
 
-@pytest.fixture(scope="module")
-def larger_splits(splits):
-    """The same colours at 20 px, so that there is something to shrink."""
-    train = splits.source.train
-    larger = Examples(train.images.repeat(3, axis=1).repeat(3, axis=2)[:, :20, :20], train.labels)
-    return make_splits(Source("colours", ("red", "green", "blue"), (20, 20, 3), larger, None, None))
-
-
-SMALL_FIRST = recipe(
-    model=Model("fast_cnn", dropout=0.2, widths=(4, 4, 4)),
-    epochs=4,
-    small_images=SmallImages(2, image_size=16),
-    schedule=Schedule("linear"),
-    optimizer=Optimizer("muon", learning_rate=0.1, momentum=0.6, weight_decay=0.01, ema_decay=0.9),
-)
-
-
-@pytest.fixture(scope="module")
-def undisturbed_small(larger_splits, tmp_path_factory):
-    run_dir = RunDir(tmp_path_factory.mktemp("undisturbed_small"))
-    train(SMALL_FIRST, larger_splits, run_dir)
-    return run_dir
-
-
-def test_small_images_come_first_and_the_rate_falls_over_all_epochs(undisturbed_small):
-    history = read_history(undisturbed_small.history)
-    assert [row["phase"] for row in history] == ["small images", "small images", "train", "train"]
-    assert [row["learning_rate"] for row in history] == pytest.approx([0.075, 0.05, 0.025, 0], abs=1e-7)
-
-
-@pytest.mark.parametrize("stop_after", [2, 3])
-def test_a_run_with_small_images_resumes_at_the_border_and_inside(
-    larger_splits, undisturbed_small, tmp_path, monkeypatch, stop_after
-):
-    undisturbed, resumed = undisturbed_small, RunDir(tmp_path / "resumed")
-    resumed_run(SMALL_FIRST, larger_splits, resumed, stop_after, monkeypatch)
-    with (
-        np.load(undisturbed.checkpoints / "state-0004.npz") as expected,
-        np.load(resumed.checkpoints / "state-0004.npz") as found,
-    ):
-        assert expected.files == found.files
-        for name in expected.files[1:]:  # the first is the header, which holds times
-            np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.usefixtures("tiny_backbone")
-def test_a_transfer_model_resumes_where_its_small_images_end(splits, tmp_path, monkeypatch):
-    small_first = recipe(
-        model=Model("tiny_transfer", dropout=0.2, image_size=64),
-        epochs=2,
-        transfer=Transfer(head_epochs=1),
-        small_images=SmallImages(1, image_size=32),
-        optimizer=Optimizer("adam", learning_rate=0.01, ema_decay=0.9),
-    )
-    undisturbed, resumed = RunDir(tmp_path / "undisturbed"), RunDir(tmp_path / "resumed")
-    train(small_first, splits, undisturbed)
-    history = read_history(undisturbed.history)
-    assert [row["phase"] for row in history] == ["head", "small images", "fine-tune"]
-
-    resumed_run(small_first, splits, resumed, 2, monkeypatch)
-    again = read_history(resumed.history)
-    assert [row["loss"] for row in again] == pytest.approx([row["loss"] for row in history], abs=1e-4)
-    assert again[-1]["val_loss"] == pytest.approx(history[-1]["val_loss"], abs=1e-4)
-
-
-def test_images_stay_as_they_are_where_the_model_upscales_them():
-    model = tiny_transfer((32, 40, 3), num_classes=3, weights=None, image_size=64, dropout=0)
-    trainable = TrainableModel.wrap(model, None, None, integer_labels=True, image_size=32)
-    trainable.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
-    batches = tf.data.Dataset.from_tensors((np.zeros((2, 32, 40, 3), "float32"), np.zeros(2, "int64")))
-    trainable.fit(batches, verbose=0)
-
-
-def test_validation_is_on_whole_images_while_training_is_on_small_ones(larger_splits, tmp_path):
-    """The best model is chosen by what it will do on whole images; after one epoch it is the model that was saved."""
-    run_dir = RunDir(tmp_path / "run")
-    model = Model("fast_cnn", widths=(4, 4, 4))
-    train(recipe(model=model, small_images=SmallImages(1, image_size=16)), larger_splits, run_dir)
-    first, second = read_history(run_dir.history)
-    logits = load_model(run_dir.model).predict(larger_splits.validation.images, verbose=0)
-    accuracy = (logits.argmax(axis=1) == larger_splits.validation.labels).mean()
-    assert accuracy == pytest.approx(max(first["val_accuracy"], second["val_accuracy"]))
-
-
-def test_small_images_must_be_smaller_than_the_images(splits, tmp_path):
-    with pytest.raises(InputError, match=r"small_images.image_size: expected fewer pixels .* \(8x8\), received 16"):
-        train(recipe(small_images=SmallImages(1, image_size=16)), splits, RunDir(tmp_path / "run"))
-
-
 def test_a_refused_recipe_leaves_no_run_behind(splits, tmp_path):
     run_dir = RunDir(tmp_path / "run")
     with pytest.raises(InputError, match=r"no such name: rde"):
         train(recipe(multi_task=MultiTask(("warm: rde", "cold: green blue"))), splits, run_dir)
     assert not run_dir.recipe.exists()
-
-
-def test_images_are_shrunk_by_averaging():
-    inputs = keras.Input((4, 4, 3), name="images")
-    model = keras.Model(inputs, keras.layers.Dense(2, use_bias=False)(keras.layers.GlobalMaxPooling2D()(inputs)))
-    model.layers[-1].set_weights([np.eye(3, 2, dtype="float32")])
-    trainable = TrainableModel.wrap(model, None, None, integer_labels=True, image_size=2)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    trainable.compile(keras.optimizers.SGD(0.0), loss, jit_compile=False)
-    images = np.random.RandomState(0).uniform(0, 4, (5, 4, 4, 3)).astype("float32")
-    logits = images.reshape(5, 2, 2, 2, 2, 3).mean(axis=(2, 4)).max(axis=(1, 2))[:, :2]  # 2x2 blocks
-    expected = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[:, 1])
-    batches = tf.data.Dataset.from_tensors((images, np.ones(5, "int64")))
-    fitted = trainable.fit(batches, steps_per_epoch=1, shuffle=False, verbose=0)
-    assert fitted.history["loss"][0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_rate_falls_on_a_plateau_and_a_resumed_run_goes_on_with_it(splits, tmp_path, monkeypatch):

@@ -3,9 +3,11 @@
 python -m tests.tuner.stand_in_trials SECONDS [options of tuner.search]
 """
 
+import csv
 import json
 import sys
 import time
+from pathlib import Path
 
 from tfcifar.cli import run
 from tfcifar.recipe_json import load_json
@@ -22,6 +24,10 @@ def write_stand_in(run_dir, recipe) -> None:
     run_dir.path.mkdir(parents=True, exist_ok=True)
     timing = {"epochs": recipe.epochs, "seconds": 1.0, "val_accuracy": accuracy_of(recipe)}
     run_dir.timing.write_text(json.dumps(timing))
+
+
+def rows_of(output: Path) -> list[dict]:
+    return list(csv.DictReader((output / "trials.csv").open()))
 
 
 def main() -> None:
