@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     folder = args.zoo / args.name
     with locked(folder):
         sizes = write_zoo_entry(RunDir.existing(args.run_dir), args.int8, args.name, folder)
-    if args.zoo == ZOO:
+    if args.zoo.resolve() == ZOO.resolve():
         update_readme()
     for file, size in sizes.items():
         print(f"{size / 1e6:8.3f} MB  {folder / file}")

@@ -63,11 +63,10 @@ def verify(
     if on_test:
         examples["test"], _ = open_test_on_record(run_dir, splits.source, model_digest(run_dir), "none", "export")
     expected = {split: predict_logits(model, each.images, "none") for split, each in examples.items()}
-    runtimes = {form: open_artifact(path) for form, path in paths.items()}
     last = list(examples)[-1]
     cards, broken = {}, []
     for form, path in tqdm(paths.items(), desc="verify", unit="file"):
-        runtime = runtimes[form]
+        runtime = open_artifact(path)
         logits = {split: _predict(runtime, each.images) for split, each in examples.items()}
         card = describe_artifact(path, name, form, run_dir, runtime.image_shape, count_macs(model))
         card["parameters"] = model.count_params()
@@ -89,18 +88,18 @@ def verify(
             "mended": int((right & ~was_right).sum()),
             **{key: compare(right, was_right)[key] for key in ("difference", "interval95", "p_value", "verdict")},
         }
+        write_card(path, card)
         cards[form] = card
         broken.append(was_right & ~right)
     if corrupted:
-        predictors = {form: partial(_predict, runtime) for form, runtime in runtimes.items()}
+        predictors = {form: partial(_predict, open_artifact(path)) for form, path in paths.items()}
         temperatures = {
             form: card["calibration"]["temperature"] for form, card in cards.items() if "calibration" in card
         }
         judged = judge_corrupted(predictors, examples[last], splits.class_names, corrupted, temperatures)
         for form, card in cards.items():
             card["metrics"][last]["corrupted"] = judged[form]
-    for form, path in paths.items():
-        write_card(path, cards[form])
+            write_card(paths[form], card)
     return list(cards.values()), np.stack(broken)
 
 
