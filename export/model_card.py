@@ -63,9 +63,9 @@ def _table(metrics: dict, card: dict) -> str:
         lines.append(f"| INT8, calibrated | {found['accuracy']:.2%} | | {after['nll']:.4f} | {after['ece']:.4f} | |")
     if "corrupted" in found:
         hard = found["corrupted"]
-        doubts = hard.get("calibrated", hard)
+        doubts, kind = hard.get("calibrated", hard), ", calibrated" * ("calibrated" in hard)
         lines.append(
-            f"| INT8, corrupted images | {hard['accuracy']:.2%} | | {doubts['nll']:.4f} | {doubts['ece']:.4f} | |"
+            f"| INT8{kind}, corrupted images | {hard['accuracy']:.2%} | | {doubts['nll']:.4f} | {doubts['ece']:.4f} | |"
         )
     return "\n".join(lines)
 
