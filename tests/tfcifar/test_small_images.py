@@ -8,7 +8,7 @@ import tensorflow as tf
 from pipelines.errors import InputError
 from pipelines.sources import Examples, Source
 from pipelines.splits import make_splits
-from tests.tfcifar.tiny_training import recipe, resumed_run, tiny_transfer
+from tests.tfcifar.tiny_training import assert_same_state, recipe, resumed_run, tiny_transfer
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Model, Optimizer, Schedule, SmallImages, Transfer
 from tfcifar.run_dir import RunDir, read_history
@@ -52,13 +52,7 @@ def test_a_run_with_small_images_resumes_at_the_border_and_inside(
 ):
     undisturbed, resumed = undisturbed_small, RunDir(tmp_path / "resumed")
     resumed_run(SMALL_FIRST, larger_splits, resumed, stop_after, monkeypatch)
-    with (
-        np.load(undisturbed.checkpoints / "state-0004.npz") as expected,
-        np.load(resumed.checkpoints / "state-0004.npz") as found,
-    ):
-        assert expected.files == found.files
-        for name in expected.files[1:]:  # the first is the header, which holds times
-            np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5)
+    assert_same_state(undisturbed, resumed, "state-0004.npz", rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.usefixtures("tiny_backbone")

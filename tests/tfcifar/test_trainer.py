@@ -10,7 +10,7 @@ import tensorflow as tf
 from pipelines.datasets import make_train_dataset
 from pipelines.errors import InputError
 from pipelines.splits import make_splits
-from tests.tfcifar.tiny_training import AUGMENT, interrupt_after, recipe, resumed_run
+from tests.tfcifar.tiny_training import AUGMENT, assert_same_state, interrupt_after, recipe, resumed_run
 from tfcifar.models import build_model
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Data, Model, MultiTask, Optimizer, Recipe, Schedule, Transfer
@@ -50,13 +50,7 @@ def test_a_run_of_three_phases_resumes_at_their_borders_and_inside_the_last(
 ):
     undisturbed, resumed = undisturbed_phases, RunDir(tmp_path / "resumed")
     resumed_run(phased, splits, resumed, stop_after, monkeypatch)
-    with (
-        np.load(undisturbed.checkpoints / "state-0004.npz") as expected,
-        np.load(resumed.checkpoints / "state-0004.npz") as found,
-    ):
-        assert expected.files == found.files
-        for name in expected.files[1:]:  # the first is the header, which holds times
-            np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-6)
+    assert_same_state(undisturbed, resumed, "state-0004.npz", rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])

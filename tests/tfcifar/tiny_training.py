@@ -1,12 +1,14 @@
 """Trainings of seconds, and how to interrupt them."""
 
 import keras
+import numpy as np
 import pytest
 
 from pipelines.augment_config import Augment
 from tfcifar.models.normalization import FusedBatchNormalization
 from tfcifar.models.transfer import Upscale
 from tfcifar.recipe import Model, Recipe
+from tfcifar.run_dir import RunDir
 from tfcifar.training import callbacks
 from tfcifar.training.trainer import train
 
@@ -36,6 +38,13 @@ def resumed_run(config, splits, run_dir, stop_after, monkeypatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(config, splits, run_dir)
     train(config, splits, run_dir, resume=True)
+
+
+def assert_same_state(undisturbed: RunDir, resumed: RunDir, file: str, **tolerance: float) -> None:
+    with np.load(undisturbed.checkpoints / file) as expected, np.load(resumed.checkpoints / file) as found:
+        assert expected.files == found.files
+        for name in expected.files[1:]:  # the first is the header, which holds times
+            np.testing.assert_allclose(found[name], expected[name], **tolerance)
 
 
 def tiny_transfer(image_shape, num_classes, weights, image_size, dropout):
