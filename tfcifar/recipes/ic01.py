@@ -6,8 +6,9 @@
 Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
 Without teachers and after twelve epochs the fast network had a validation accuracy of 0.8828 (n=1), its deeper sibling
-of equal size 0.8808. Mixed images help even a network of this size: after thirty epochs 0.8932 with them, 0.8896 with
-whole ones alone (n=1; the teacher of the latter was level 2 alone).
+of equal size 0.8808. Whether images should be mixed for a network of this size is open: after thirty epochs it had
+0.8932 with them and 0.8896 with whole ones alone, after 200 and 160 epochs 0.9010 and 0.9024 (n=1; the teacher of the
+runs on whole images was level 2 alone).
 """
 
 from tfcifar.recipe import Model, Recipe, SmallImages
