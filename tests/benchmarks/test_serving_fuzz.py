@@ -127,6 +127,15 @@ def test_memory_is_flat_unless_its_median_grows_by_a_tenth():
     assert not is_flat(([100, 100, 100], [100, 111, 111]))
 
 
+def test_memory_is_judged_once_the_server_is_warm(port, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.serving_load.Memory.stop", lambda memory: ([100] * 3, [120] * 3))
+    alive = SimpleNamespace(pid=os.getpid(), poll=lambda: None)
+    monkeypatch.setattr(serving_fuzz, "WARM", 64)
+    assert send_all(port, alive, iter([get(404)] * 63), tmp_path).faults == []
+    (fault,) = send_all(port, alive, iter([get(404)] * 64), tmp_path).faults
+    assert fault.startswith("memory grew: ")
+
+
 def test_the_log_is_searched_for_errors(tmp_path):
     log = tmp_path / "server.log"
     lines = ["INFO: a greeting", '{"level": "warning"}', '{"level": "error", "event": "x"}', "Traceback (most recent"]
