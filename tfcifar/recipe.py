@@ -215,9 +215,9 @@ class Recipe:
             self.schedule.name,
         )
         check(
-            not (pretrained and self.optimizer.name == "muon"),
+            not (self.model.weights and self.optimizer.name == "muon"),
             "optimizer.name",
-            f"sgd, adam or adamw for {self.model.name} (muon would undo the scale of pretrained kernels)",
+            f"sgd, adam or adamw for {self.model.name} with weights (muon would undo the scale of its kernels)",
             self.optimizer.name,
         )
         check(

@@ -15,10 +15,11 @@ class Optimizer:
     learning_rate: float = 0.1  # the peak of the schedule
     momentum: float = 0.9  # sgd and muon only, with Nesterov's correction
     # Decoupled, times the learning rate, not on biases and normalization; with muon part of the gradient, and on
-    # biases and the head only: the kernels have a fixed norm.
+    # biases and the head only (Adam's on the head, decoupled): the kernels have a fixed norm.
     weight_decay: float = 0.0
     bias_ratio: float = 0.22  # muon: learning rate of the biases, per image of the batch, to that of the kernels
     dense_ratio: float = 2.8  # muon: likewise that of the head
+    adam_ratio: float | None = None  # muon: learning rate of Adam, in the place of SGD, to that of the kernels
     clip_norm: float | None = None  # of all gradients together
     ema_decay: float | None = None  # per step; validation and the saved model use the averaged weights
     # SWA: the saved model is the mean of the weights at the end of each of the last so many epochs. It takes a schedule
@@ -35,6 +36,12 @@ class Optimizer:
         for name in ("bias_ratio", "dense_ratio"):
             value = getattr(self, name)
             check(0 < value < math.inf, f"optimizer.{name}", "a finite number above 0", value)
+        check(
+            self.adam_ratio is None or (self.name == "muon" and 0 < self.adam_ratio < math.inf),
+            "optimizer.adam_ratio",
+            "a finite number above 0, with muon, or none",
+            self.adam_ratio,
+        )
         check(0 <= self.momentum < 1, "optimizer.momentum", "a number from 0 up to 1", self.momentum)
         check(
             self.clip_norm is None or self.clip_norm > 0,

@@ -64,6 +64,7 @@ def recipe_from(values: dict, recipe: Recipe, epochs: int | None = None) -> Reci
         learning_rate=values[f"{name}.learning_rate"],
         momentum=recipe.optimizer.momentum if name == recipe.optimizer.name else 0.6 if name == "muon" else 0.9,
         weight_decay=values["weight_decay"],
+        adam_ratio=recipe.optimizer.adam_ratio if name == "muon" else None,
     )
     model = dataclasses.replace(recipe.model, dropout=values["dropout"])
     if "width" in values:

@@ -70,7 +70,37 @@ def test_other_variables_follow_pytorchs_sgd_on_the_summed_loss(shape, ratio):
     np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-4)
 
 
+def test_each_channel_of_a_depthwise_kernel_is_a_matrix_of_its_own():
+    optimizer = ConvolutionalMuon(RATE, BATCH)
+    variable = keras.Variable(kernel(8, (3, 3, 4, 1)), name="depthwise")
+    apart = [keras.Variable(variable.numpy()[:, :, [channel]], name="one") for channel in range(4)]
+    for seed in (9, 10):
+        gradient = kernel(seed, (3, 3, 4, 1))
+        optimizer.apply([gradient], [variable])
+    for channel, alone in enumerate(apart):
+        expected, buffer = alone.numpy() * 1.0, 0.0
+        for seed in (9, 10):
+            gradient = kernel(seed, (3, 3, 4, 1))[:, :, [channel]]
+            buffer = 0.6 * buffer + gradient
+            polar, _ = scipy.linalg.polar(as_matrix(gradient + 0.6 * buffer))
+            expected = expected / np.linalg.norm(expected) - RATE * polar.reshape(3, 3, 1, 1)
+        np.testing.assert_allclose(variable.numpy()[:, :, [channel]], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 3)])
+def test_other_variables_follow_adam_where_it_is_asked_for(shape):
+    optimizer = ConvolutionalMuon(RATE, BATCH, sgd_weight_decay=0.1, adam_ratio=0.02)
+    decay = 0.1 if len(shape) > 1 else None
+    adam = keras.optimizers.AdamW(0.02 * RATE, weight_decay=decay or 0.0, beta_1=0.9, beta_2=0.98)
+    found, expected = (keras.Variable(kernel(5, shape), name="other") for _ in range(2))
+    for seed in (6, 7):
+        optimizer.apply([kernel(seed, shape)], [found])
+        adam.apply([kernel(seed, shape)], [expected])
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-5)
+
+
 def test_config_comes_back():
-    config = ConvolutionalMuon(RATE, BATCH, momentum=0.5, sgd_weight_decay=0.1).get_config()
+    config = ConvolutionalMuon(RATE, BATCH, momentum=0.5, sgd_weight_decay=0.1, adam_ratio=0.02).get_config()
     again = ConvolutionalMuon.from_config(config)
     assert (again.batch_size, again.momentum, again.sgd_weight_decay) == (BATCH, 0.5, 0.1)
+    assert again.adam_ratio == 0.02

@@ -177,7 +177,10 @@ def test_run_settings_out_of_range_are_refused(changes):
             {"model": Model("resnet50"), "small_images": SmallImages(1, 96), "transfer": Transfer(unfreeze=(0.5, 1.0))},
             "transfer.unfreeze: expected .* with small_images",
         ),
-        ({"model": Model("resnet50"), "optimizer": Optimizer("muon")}, "optimizer.name: expected sgd, adam or adamw"),
+        (
+            {"model": Model("resnet50", weights="imagenet"), "optimizer": Optimizer("muon")},
+            "optimizer.name: expected sgd, adam or adamw",
+        ),
         (
             {"data": Data(train_on_validation=True), "early_stopping_patience": 2},
             "early_stopping_patience: expected none",

@@ -31,6 +31,7 @@ def make_optimizer(
             config.bias_ratio,
             config.dense_ratio,
             sgd_weight_decay=config.weight_decay,
+            adam_ratio=config.adam_ratio,
             compute_dtype=keras.mixed_precision.dtype_policy().compute_dtype,
             global_clipnorm=config.clip_norm,
         )
