@@ -5,21 +5,22 @@
 
 Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
-Images are upscaled to 64 pixels at first and to 96 in the last two fifths of the epochs: at their own size, its five
-strides would leave one position of them.
+Images are upscaled to 64 pixels at first and to 128 in the last three tenths of the epochs: at their own size, its
+five strides would leave one position of them. A batch at 128 pixels takes 12 GB of memory.
+
+After ten epochs at 64 pixels its validation accuracy was 0.817 with Muon (0.812 at twice the rate) and 0.780 with
+AdamW (n=1). AdamW for 80 epochs, 32 of them at 96 pixels, ended at 0.903.
 """
 
-from tfcifar.recipe import Model, Optimizer, Recipe, Schedule, SmallImages
+from tfcifar.recipe import Model, Optimizer, Recipe, SmallImages
 from tfcifar.recipes import level_5
 
 
 def get_recipe() -> Recipe:
     return level_5.get_recipe().replace(
         name="mobilenet_v3",
-        model=Model("mobilenet_v3_small", image_size=96, dropout=0.1),
-        small_images=SmallImages(epochs=48, image_size=64),
-        optimizer=Optimizer("adamw", learning_rate=3e-3, weight_decay=0.05, clip_norm=5.0, ema_decay=0.998),
-        schedule=Schedule("cosine", warmup_epochs=5),
+        model=Model("mobilenet_v3_small", image_size=128, dropout=0.1),
+        small_images=SmallImages(epochs=56, image_size=64),
+        optimizer=Optimizer("muon", learning_rate=0.1, momentum=0.6, adam_ratio=0.03),
         epochs=80,
-        batch_size=250,
     )
