@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from pipelines.errors import InputError
+from pipelines.errors import InputError, first_line
 from tfcifar.cli import start_tensorflow
 
 UNTIMED = 2  # calls before each measurement: another process has used the caches since the last one
@@ -49,7 +49,7 @@ def main() -> None:
         try:
             times = time_calls(partial(runtime, images[batch]), request["calls"])
         except Exception as error:  # of a file for one batch size alone; the runtimes' errors share no other base
-            print(json.dumps({"error": str(error).splitlines()[0]}), file=answers)
+            print(json.dumps({"error": first_line(error)}), file=answers)
             continue
         now = peak_bytes()
         peak = None if before is None or now is None else now - before

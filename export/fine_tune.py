@@ -9,7 +9,7 @@ from dataclasses import asdict
 import tf_keras
 from tqdm import tqdm
 
-from pipelines.datasets import make_eval_dataset, steps_per_epoch
+from pipelines.datasets import EVAL_BATCH_SIZE, make_eval_dataset, steps_per_epoch
 from pipelines.errors import check
 from pipelines.splits import Splits
 from tfcifar.recipe import Recipe
@@ -34,6 +34,7 @@ def fine_tune(
     provenance: dict | None = None,
     resume: bool = False,
     relabel: Callable | None = None,
+    validation_batch: int = EVAL_BATCH_SIZE,
 ) -> dict:
     """Train all epochs of `recipe`; `run_dir` receives recipe.json, environment.json, history.csv and checkpoints.
 
@@ -49,6 +50,7 @@ def fine_tune(
         provenance: entries of environment.json, see `tfcifar.training.start.Start`.
         resume: continue from the last whole epoch, exactly as if nothing had happened.
         relabel: (images, one-hot labels) of a training batch -> the labels to learn; None: as they are.
+        validation_batch: how many validation images at once, see `tfcifar.models.feature_maps.images_to_predict`.
 
     Returns:
         What `tfcifar.training.trainer.summarize` says of it.
@@ -75,7 +77,7 @@ def fine_tune(
     train_ds = train_batches(recipe, splits, state.epoch, recipe.epochs)
     val_ds = None
     if not recipe.data.train_on_validation:
-        val_ds = make_eval_dataset(splits.validation, splits.num_classes)
+        val_ds = make_eval_dataset(splits.validation, splits.num_classes, validation_batch)
     batches = iter(train_ds)
     for epoch in range(state.epoch, recipe.epochs):
         started = time.perf_counter()

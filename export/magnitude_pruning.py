@@ -16,6 +16,7 @@ from pipelines.datasets import steps_per_epoch
 from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.models.convolution import FastConv2D
+from tfcifar.models.feature_maps import images_to_predict
 from tfcifar.models.whitening import PatchWhitening
 from tfcifar.recipe import Recipe
 from tfcifar.run_dir import RunDir, write_whole
@@ -65,7 +66,8 @@ def prune_magnitude(
         write_whole(run_dir.model, lambda path: model.save(path), durable=True)
 
     masking = tfmot.sparsity.keras.UpdatePruningStep()
-    return fine_tune(pruned, recipe, splits, run_dir, save, (masking,), max(1, growing), provenance, resume)
+    return fine_tune(pruned, recipe, splits, run_dir, save, (masking,), max(1, growing), provenance, resume,
+                     validation_batch=images_to_predict(model))  # fmt: skip
 
 
 def prunable_layers(model: keras.Model) -> list[str]:

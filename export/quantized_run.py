@@ -12,10 +12,11 @@ from export.fine_tune import fine_tune
 from export.fold import fold
 from export.quantization_aware import quantization_aware, trained_weights
 from export.tflite import convert_to_int8
-from pipelines.datasets import EVAL_BATCH_SIZE
-from pipelines.splits import Splits
+from pipelines.datasets import make_image_dataset
+from pipelines.examples import Examples
 from tfcifar.environment import record_command
 from tfcifar.evaluation.openings import model_digest
+from tfcifar.models.feature_maps import images_to_predict
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Distill, MultiTask, Optimizer, Recipe, Schedule, SmallImages, Transfer
 from tfcifar.recipe_data import open_splits
@@ -59,7 +60,8 @@ def quantize_run(
     model = load_model(source.model)
     representative = representative_images(splits)
     clone = quantization_aware(model, representative, keep_zeros)
-    before = _accuracy(clone, splits, recipe)
+    at_once = images_to_predict(model)
+    before = None if recipe.data.train_on_validation else _accuracy(clone, splits.validation, at_once)
     folded = fold(model)
     begin_run(output, recipe, splits, {"quantized": asked})
 
@@ -71,7 +73,8 @@ def quantize_run(
         write_whole(output.model, lambda path: folded.save(path), durable=True)
 
     said = tf.function(lambda images: tf.nn.softmax(tf.cast(model(images, training=False), tf.float32)))
-    summary = fine_tune(clone, recipe, splits, output, save, resume=resume, relabel=lambda images, labels: said(images))
+    summary = fine_tune(clone, recipe, splits, output, save, resume=resume, relabel=lambda images, labels: said(images),
+                        validation_batch=at_once)  # fmt: skip
     start = Start.behind(source, splits, model, {})
     write_json(output.timing, start.with_costs(summary, recipe, splits, folded))
     environment = read_json(output.environment)
@@ -102,9 +105,6 @@ def quantization_recipe(recipe: Recipe, epochs: int, learning_rate: float) -> Re
     )
 
 
-def _accuracy(clone: tf_keras.Model, splits: Splits, recipe: Recipe) -> float | None:
-    if recipe.data.train_on_validation:
-        return None
-    images = splits.validation.images.astype(np.float32)
-    predicted = clone.predict(images, batch_size=EVAL_BATCH_SIZE, verbose=0).argmax(-1)
-    return float(np.mean(predicted == splits.validation.labels))
+def _accuracy(clone: tf_keras.Model, examples: Examples, batch_size: int) -> float:
+    predicted = clone.predict(make_image_dataset(examples.images, batch_size), verbose=0).argmax(-1)
+    return float(np.mean(predicted == examples.labels))

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pipelines.errors import InputError
+from pipelines.errors import InputError, first_line
 
 MOST_BYTES = 4 << 30  # of all tensors of a .tflite file added up, though they share memory while it runs
 # Operations of a SavedModel that reach beyond its tensors: into files, other processes and Python.
@@ -101,7 +101,7 @@ class LiteRT:
         except InputError:
             raise
         except (ValueError, RuntimeError) as error:
-            raise InputError(f"{path}: cannot be loaded as a TFLite model: {str(error).splitlines()[0]}") from error
+            raise InputError(f"{path}: cannot be loaded as a TFLite model: {first_line(error)}") from error
         inputs, outputs = self.interpreter.get_input_details(), self.interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0]["dtype"] != np.uint8:
             raise InputError(f"{path}: expected a model with one uint8 input and one output, received another.")
@@ -143,7 +143,7 @@ class OnnxRuntime:
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its errors share no base class but this
-            raise InputError(f"{path}: cannot be loaded as an ONNX model: {str(error).splitlines()[0]}") from error
+            raise InputError(f"{path}: cannot be loaded as an ONNX model: {first_line(error)}") from error
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(uint8)":
             raise InputError(f"{path}: expected a model with one uint8 input and one output, received another.")
@@ -190,7 +190,7 @@ class SavedModel:
             self.loaded = tf.saved_model.load(str(path))  # kept: its variables live as long as it does
             self.signature = self.loaded.signatures["serving_default"]
         except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path}: cannot be loaded as a SavedModel: {str(error).splitlines()[0]}") from error
+            raise InputError(f"{path}: cannot be loaded as a SavedModel: {first_line(error)}") from error
         inputs, outputs = self.signature.structured_input_signature[1], self.signature.structured_outputs
         if len(inputs) != 1 or len(outputs) != 1 or next(iter(inputs.values())).dtype != tf.uint8:
             raise InputError(f"{path}: expected a model with one uint8 input and one output, received another.")

@@ -18,7 +18,7 @@ from tf_keras import layers as legacy
 
 from export.bridge_layers import WITHOUT_WEIGHTS, translate_layer, translate_operation
 from export.parity import compare, compute_precision
-from pipelines.errors import InputError
+from pipelines.errors import InputError, first_line
 
 TENSOR = "__keras_tensor__"  # how Keras 3 writes in a config which output a call takes
 
@@ -135,7 +135,7 @@ class _Graph:
         try:
             return translated(*arguments, **named)
         except (TypeError, ValueError) as error:
-            raise InputError(f"tf_keras: the call of {operation.name}: {str(error).splitlines()[0]}") from error
+            raise InputError(f"tf_keras: the call of {operation.name}: {first_line(error)}") from error
 
     def copy_weights(self) -> None:
         for operation, translated in self.made.values():

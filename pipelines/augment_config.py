@@ -11,7 +11,7 @@ FLIPS = ("none", "random", "alternating")
 # Smallest and largest accepted value of each number; None: no upper bound.
 BOUNDS = {
     "crop_padding": (0, None),
-    "shift_fraction": (0, 1),
+    "shift_fraction": (0, 0.99),  # by its whole height no image can be reflected
     "rotation_degrees": (0, 180),
     "color_jitter": (0, 1),
     "erasing_probability": (0, 1),

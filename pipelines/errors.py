@@ -39,6 +39,11 @@ def unknown(what: str, received: str, choices: Iterable[str]) -> InputError:
     return InputError(f"{what}: no such name: {received}.{hint} Choices: {', '.join(choices)}.")
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, without what follows on further lines; of one that says nothing its type."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def check(condition: bool, what: str, expected: str, received: object) -> None:
     if not condition:
         raise InputError(f"{what}: expected {expected}, received {received!r}.")

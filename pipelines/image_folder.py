@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipelines.disk_images import DiskImages, Images, keep_on_disk
-from pipelines.errors import InputError
+from pipelines.errors import InputError, first_line
 from pipelines.examples import Examples, Source
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -174,7 +174,7 @@ def _in_8_bits(image: Image.Image) -> Image.Image:
 
 
 def _unreadable(name: object, error: Exception) -> InputError:
-    reason = str(error).splitlines()[0] if str(error) else repr(error)
+    reason = first_line(error)
     if isinstance(error, UnidentifiedImageError):  # its own text shows Python's name of the bytes
         reason = f"no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} file"
     return InputError(f"{name}: cannot be read as an image ({reason}).")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.errors import InputError, NotAtHandError
+from pipelines.errors import InputError, NotAtHandError, first_line
 from pipelines.examples import Examples, Source, check_labels
 from pipelines.image_folder import common_size, fit_image
 
@@ -217,7 +217,7 @@ def _check_count(builder: "tfds.core.DatasetBuilder", split: str, received: int,
 
 def _first_line(error: Exception) -> str:
     """The part of a TensorFlow or TFDS message that says something to a user."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    text = first_line(error)
     text = re.sub(r"\{\{.*?\}\} |Failed to construct dataset .*?\}\": | \[Op:.*", "", text)
     return text[:200].rstrip(" .")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.errors import InputError
+from pipelines.errors import InputError, first_line
 from tfcifar.run_dir import DamagedFileError, write_whole
 
 DIGITS = 64  # of a SHA-256 in hexadecimal
@@ -56,7 +56,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         number = error.errno if isinstance(error, OSError) else None
         if isinstance(error, MemoryError) or number not in (None, errno.EINVAL):  # EINVAL: a place before its start
             raise InputError(f"{path}: cannot be read now ({os.strerror(number or errno.ENOMEM)}).") from error
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise DamagedFileError(
             f"{path}: incomplete or altered ({reason}). Delete it, and give the command that made it again."
         ) from None

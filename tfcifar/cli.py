@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from pipelines.errors import CannotWriteError, InputError, cannot_write
+from pipelines.errors import CannotWriteError, InputError, cannot_write, first_line
 from tfcifar.training.devices import STRATEGIES
 
 # Lines that the C++ side of TensorFlow and LiteRT writes at every start, before its own log level counts.
@@ -57,7 +57,7 @@ def run(main: Callable[[], None], cannot_write_code: int = 2) -> None:
         sys.exit(130)
     except Exception as error:
         if os.strerror(errno.ENOSPC) in str(error) and not isinstance(error, (OSError, InputError)):  # TensorFlow's own
-            error = OSError(errno.ENOSPC, str(error).splitlines()[0])
+            error = OSError(errno.ENOSPC, first_line(error))
         explained = cannot_write(error) if isinstance(error, OSError) else error
         if not isinstance(explained, InputError):
             raise

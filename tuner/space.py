@@ -9,7 +9,7 @@ from tfcifar.models import MODELS
 from tfcifar.recipe import Recipe
 
 # Per optimizer, since their scales differ by orders of magnitude.
-LEARNING_RATES = {"sgd": (0.01, 1.0), "adamw": (1e-4, 1e-2), "muon": (0.03, 0.5)}
+LEARNING_RATES = {"sgd": (0.01, 1.0), "adam": (1e-4, 1e-2), "adamw": (1e-4, 1e-2), "muon": (0.03, 0.5)}
 WEIGHT_DECAYS = (1e-4, 1e-1)
 WIDTHS = (0.5, 0.75, 1.0, 1.25)
 
@@ -18,13 +18,14 @@ def space_of(recipe: Recipe) -> HyperParameters:
     """What may vary around `recipe`: optimizer, learning rate, weight decay, batch size, dropout, augmentation, width.
 
     Its defaults are the recipe's own values; of the weight decay the nearest one in range.
-    ImageNet backbones have a fixed width, and are not trained with Muon.
+    ImageNet backbones have a fixed width, and pretrained ones are not trained with Muon.
     """
     own = not MODELS[recipe.model.name].pretrained
     hp = HyperParameters()
-    optimizers = [name for name in LEARNING_RATES if own or name != "muon"]
+    adam = "adam" if recipe.optimizer.name == "adam" else "adamw"  # both decouple weight decay here
+    optimizers = ["sgd", adam] + ([] if recipe.model.weights else ["muon"])
     # Two of the recipe's fields make one optimizer's scale; the parts that are not in use are not searched.
-    hp.Choice("optimizer", optimizers, default=recipe.optimizer.name if recipe.optimizer.name in optimizers else None)
+    hp.Choice("optimizer", optimizers, default=recipe.optimizer.name)
     for name in optimizers:
         with hp.conditional_scope("optimizer", name):
             low, high = LEARNING_RATES[name]

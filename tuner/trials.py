@@ -11,7 +11,7 @@ import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.errors import FailedTrialError, FatalError
 
-from pipelines.errors import CannotWriteError, InputError, cannot_write
+from pipelines.errors import CannotWriteError, InputError, cannot_write, first_line
 from tfcifar.cli import CANNOT_WRITE
 from tfcifar.recipe import Recipe
 from tfcifar.run_dir import RunDir, read_json, write_text
@@ -140,7 +140,7 @@ def run_search(tuner: TrainingTuner, output: Path) -> None:
     except RuntimeError as error:  # KerasTuner's way to say that one trial after the other failed
         reason = next((each.message for each in tuner.oracle.trials.values() if each.message), "").strip()
         last = reason.splitlines()[-1] if reason else f"see {output}/trial_*/train.log"
-        raise InputError(f"search: {str(error).splitlines()[0]} The first of them: {last}") from None
+        raise InputError(f"search: {first_line(error)} The first of them: {last}") from None
     if role() == "worker":
         print("worker: every trial has ended; the chief has the result", flush=True)
         sys.exit()

@@ -16,7 +16,7 @@ from tfcifar.recipe import Data, Model
 from tfcifar.recipe_data import open_splits
 from tfcifar.reporting.uncertainty_report import write_uncertainty
 from tfcifar.run_dir import RunDir, read_json, write_json, write_text
-from tfcifar.uncertainty import DETECTORS, MEASURES, SINGLE_MEASURES, measure_run
+from tfcifar.uncertainty import DETECTORS, ENTROPY, MEASURES, SINGLE_MEASURES, measure_run
 from tfcifar.uncertainty.outputs import load_outputs
 
 COMMAND = "tfcifar.uncertainty.__main__"
@@ -126,6 +126,21 @@ def test_the_test_split_is_opened_on_record_and_only_once_for_the_same_settings(
     assert list(scores["sources"]) == ["single"]
     measure_run.measure_run(second, "test", samples=0, fitted=200)
     assert len(second.test_openings.read_text().splitlines()) == 2
+
+
+def test_a_damaged_cache_is_made_again(judged, capsys):
+    (first, _), _, _ = judged
+    outputs = first.uncertainty / "outputs_validation.npz"
+    whole = load_outputs(outputs)
+    outputs.write_bytes(outputs.read_bytes()[:-100])
+    again = measure_run.measure_run(first, samples=whole.settings["samples"], fitted=300)
+    assert "incomplete or altered, and is made again" in capsys.readouterr().err
+    np.testing.assert_allclose(
+        again.judged["validation"]["single"].uncertainty[ENTROPY],
+        whole.judged["validation"]["single"].uncertainty[ENTROPY],
+        rtol=1e-5,
+    )
+    assert load_outputs(outputs).settings == again.settings
 
 
 def test_other_images_in_a_folder_of_the_same_name_are_judged_anew(judged, tmp_path):

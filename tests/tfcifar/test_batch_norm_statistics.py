@@ -41,6 +41,17 @@ def test_the_first_layer_has_the_exact_moments_whatever_the_batches(images, kind
     assert norm.momentum == 0.9
 
 
+def test_by_default_as_many_images_at_once_as_fit_into_memory(images, monkeypatch):
+    monkeypatch.setattr("tfcifar.training.batch_norm_statistics.images_to_predict", lambda model: 7)
+    later = []  # of a second layer, whose statistics depend on the batches
+    for batch_size in (None, 7, 50):
+        norms = [FusedBatchNormalization(), FusedBatchNormalization()]
+        recompute_statistics(network(norms[0], keras.layers.ReLU(), norms[1]), images, batch_size)
+        later.append(np.array(norms[1].moving_variance))
+    np.testing.assert_array_equal(later[0], later[1])
+    assert np.abs(later[0] - later[2]).max() > 0
+
+
 def test_a_later_layer_has_the_moments_of_what_it_will_see_with_dropout_off(images):
     first, second = FusedBatchNormalization(name="first"), FusedBatchNormalization(name="second")
     between = keras.Sequential([keras.layers.ReLU(), keras.layers.Dropout(0.5), keras.layers.Conv2D(3, 2)])

@@ -9,7 +9,7 @@ from pipelines.errors import InputError
 from tfcifar import recipes
 from tfcifar.reporting.explanations import record_explanations
 from tfcifar.reporting.readme_table import readme_table, update_readme
-from tfcifar.reporting.results import FIGURES, command_without_run, record
+from tfcifar.reporting.results import FIGURES, command_of_seeds, command_without_run, record
 from tfcifar.reporting.run_report import EvaluatedRun
 from tfcifar.reporting.zoo_table import zoo_table
 from tfcifar.run_dir import RunDir, write_json
@@ -27,6 +27,17 @@ from tfcifar.run_dir import RunDir, write_json
 )
 def test_the_command_on_record_loses_what_belongs_to_one_run_and_nothing_else(command):
     assert command_without_run(command) == "python -m tfcifar.train --level 2 --set epochs=3"
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("python -m tfcifar.train --level 2 --seed 0 --run-dir runs/x", "python -m tfcifar.train --level 2 --seed 0 3"),
+        ("python -m export.prune runs/x --output runs/y", "python -m export.prune runs/x --output runs/y"),
+    ],
+)
+def test_seeds_are_said_of_trainings_only(command, expected):
+    assert command_of_seeds(command, [0, 3]) == expected
 
 
 def evaluated_run(folder, seed, accuracy, seconds, pflop=0.36, tta=None) -> EvaluatedRun:

@@ -16,6 +16,17 @@ def small_cnn() -> keras.Model:
     return build_model(Model("small_cnn", widths=(4,)), (8, 8, 3), 3, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
 
 
+def test_an_error_without_a_text_is_said_by_its_name(tmp_path, monkeypatch):
+    small_cnn().save(tmp_path / "large.keras")
+
+    def no_room(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(keras.saving, "load_model", no_room)
+    with pytest.raises(InputError, match=r"large.keras: cannot be loaded as a .keras model: MemoryError"):
+        load_model(tmp_path / "large.keras")
+
+
 def test_a_model_that_carries_code_is_refused_and_runs_none(tmp_path):
     marker = tmp_path / "was_here"
     touch = f"__import__('pathlib').Path({str(marker)!r}).touch()"

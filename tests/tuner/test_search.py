@@ -129,6 +129,14 @@ def test_the_space_of_a_backbone_has_no_width_and_no_muon():
     assert {"adamw.learning_rate", "weight_decay", "dropout", "batch_size"} <= names
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v3", "residual_three_stage"])  # Muon without weights, and "adam"
+def test_the_defaults_of_the_space_are_those_of_the_recipe(name):
+    recipe = load(name)
+    assert recipe_from(space_of(recipe).values, recipe).optimizer == dataclasses.replace(
+        recipe.optimizer, weight_decay=max(recipe.optimizer.weight_decay, 1e-4)
+    )
+
+
 def test_hyperparameters_become_the_fields_of_a_recipe():
     values = {"optimizer": "muon", "muon.learning_rate": 0.2, "weight_decay": 0.01, "batch_size": 250, "dropout": 0.1,
               "crop_padding": 4, "cutout_size": 8, "color_jitter": 0.1, "mixup_alpha": 0.2, "label_smoothing": 0.05,

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tfcifar.models.attention
 import tfcifar.models.fast_cnn
 import tfcifar.models.transfer  # noqa: F401 - all three register the layers that saved models name
-from pipelines.errors import InputError
+from pipelines.errors import InputError, first_line
 from tfcifar.models.file_guard import check_keras_file, no_more_weights_than
 from tfcifar.models.multi_task import classifier_of
 
@@ -31,5 +31,5 @@ def load_model(path: Path, all_heads: bool = False) -> keras.Model:
         raise
     except (ValueError, TypeError, OSError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile,
             tf.errors.ResourceExhaustedError) as error:  # fmt: skip
-        raise InputError(f"{path}: cannot be loaded as a .keras model: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{path}: cannot be loaded as a .keras model: {first_line(error)}") from error
     return model if all_heads else classifier_of(model)

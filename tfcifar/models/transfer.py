@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from pipelines.errors import InputError
+from pipelines.errors import InputError, first_line
 from pipelines.preprocess import imagenet_normalization
 from tfcifar.models.file_guard import check_weights_file
 from tfcifar.models.normalization import FusedBatchNormalization
@@ -150,9 +150,7 @@ def _pretrained_weights(application: Callable[..., keras.Model], weights: str, n
     except InputError:
         raise
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"weights: {weights} does not fit {name} without its top: {str(error).splitlines()[0]}"
-        ) from None
+        raise InputError(f"weights: {weights} does not fit {name} without its top: {first_line(error)}") from None
     except Exception as error:  # keras.utils.get_file raises a bare Exception when a download fails
         if "URL fetch failure" not in str(error):
             raise

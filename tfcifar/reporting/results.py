@@ -42,10 +42,10 @@ def record(name: str, runs: list[EvaluatedRun], results: Path = RESULTS) -> list
         _copy_evidence(run, results / name / f"seed{each.seed}")
     seeds = _seeds_on_record(results / name, recipe)
     metrics, environments = zip(*seeds.values(), strict=True)
-    command = command_without_run(runs[0].environment["command"])
+    command = command_of_seeds(runs[0].environment["command"], list(seeds))
     common = {
         "n": len(seeds),
-        "command": f"{command} --seed {' '.join(map(str, seeds))}",
+        "command": command,
         "seconds": round(sum(each["train_seconds"] for each in metrics) / len(seeds), 1),
         **_in_common(environments),
         "details": f"results/{name}/",
@@ -155,6 +155,13 @@ def command_without_output(command: str) -> str:
 def command_without_run(command: str) -> str:
     """A command without what belongs to one run of it: its output, seeds, run directory, resuming."""
     return re.sub(rf" --seeds?( \d+)+|{RUN_DIR_OPTION}| --resume\b", "", command_without_output(command))
+
+
+def command_of_seeds(command: str, seeds: Sequence[int]) -> str:
+    """The command that makes all runs of a recipe; one that takes no seeds (of a run made from another) as it is."""
+    if " -m tfcifar.train " not in command:
+        return command
+    return f"{command_without_run(command)} --seed {' '.join(map(str, seeds))}"
 
 
 def _copy_evidence(run: EvaluatedRun, folder: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.errors import InputError
+from pipelines.errors import InputError, first_line
 from tfcifar.evaluation.probabilities import unscaled
 from tfcifar.serving.batching import Batcher
 from tfcifar.serving.metrics import Metrics
@@ -74,7 +74,7 @@ def _warm_up(opened: Opened, path: Path, max_batch: int) -> int:
         try:
             logits = opened.run(np.zeros((images, *opened.image_shape), np.uint8))
         except Exception as error:  # runtimes share no base class of errors
-            line = (str(error).splitlines() or [type(error).__name__])[0]
+            line = first_line(error)
             raise InputError(f"{path}: the model fails on a batch of {images} images: {line}") from error
         if logits.ndim != 2 or len(logits) != images or logits.dtype != np.float32:
             raise InputError(

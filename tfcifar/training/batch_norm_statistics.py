@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from pipelines.datasets import EVAL_BATCH_SIZE
 from pipelines.disk_images import Images
+from tfcifar.models.feature_maps import images_to_predict
 
 
-def recompute_statistics(model: keras.Model, images: Images, batch_size: int = EVAL_BATCH_SIZE) -> None:
+def recompute_statistics(model: keras.Model, images: Images, batch_size: int | None = None) -> None:
     """Set mean and variance of each BatchNorm layer of `model` to those of its inputs over all `images`.
 
     One pass over the images as they are, without augmentation: what the layers will see when the model is used. Dropout
@@ -24,10 +24,12 @@ def recompute_statistics(model: keras.Model, images: Images, batch_size: int = E
     Args:
         model: a functional model, which may have such models nested in it.
         images: uint8 [n, h, w, c], training images; in any order, batches are drawn from all of them.
+        batch_size: None: as many as `images_to_predict` says.
     """
     norms = _batch_norms(model)
     if not norms:
         return
+    batch_size = batch_size or images_to_predict(model)
     normalize = tf.function(_with_batch_statistics(model, norms))
     order = np.random.RandomState(0).permutation(len(images))  # images may come sorted by class
     mean = [np.zeros(norm.moving_mean.shape) for norm in norms]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import InputError, check, unknown
+from pipelines.errors import InputError, check, first_line, unknown
 from pipelines.sharding import WHOLE, Shares
 from tfcifar.run_dir import RunDir
 
@@ -242,7 +242,7 @@ def _tpu() -> Devices:
         strategy = tf.distribute.TPUStrategy(resolver)
     except (ValueError, tf.errors.OpError, RuntimeError) as error:
         raise InputError(
-            f"--strategy tpu: expected a TPU and the package tensorflow-tpu, found none ({str(error).splitlines()[0]})."
+            f"--strategy tpu: expected a TPU and the package tensorflow-tpu, found none ({first_line(error)})."
         ) from None
     count = strategy.num_replicas_in_sync
     return Devices(strategy, Shares(0, count, count))

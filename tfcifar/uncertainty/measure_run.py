@@ -69,10 +69,9 @@ def measure_run(
         "folders": {name: hashlib.sha256(images.data).hexdigest() for name, images in brought.items()},
     }
     path = run_dir.uncertainty / f"outputs_{split}.npz"
-    if path.is_file():
-        known = load_outputs(path)
-        if known.settings == settings:
-            return known
+    known = load_outputs(path)
+    if known and known.settings == settings:
+        return known
     examples = {}
     if not data.train_on_validation:
         examples["validation"] = splits.validation

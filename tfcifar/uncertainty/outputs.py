@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfcifar.arrays import read_arrays, write_arrays
+from tfcifar.arrays import read_cache, write_arrays
 from tfcifar.uncertainty.measures import uncertainties
 
 
@@ -60,11 +60,14 @@ def save_outputs(outputs: Outputs, path: Path) -> None:
     write_arrays(path, {"settings": np.array(json.dumps(outputs.settings)), **arrays})
 
 
-def load_outputs(path: Path) -> Outputs:
+def load_outputs(path: Path) -> Outputs | None:
+    """What `save_outputs` wrote; None: it is not there, or damaged, which is said."""
     labels: dict[str, np.ndarray] = {}
     judged: dict[str, dict[str, Judged]] = {}
     foreign: dict[str, dict[str, np.ndarray]] = {}
-    arrays = read_arrays(path)
+    arrays = read_cache(path)
+    if arrays is None:
+        return None
     for name, values in arrays.items():
         kind, _, rest = name.partition("/")
         if kind == "labels":

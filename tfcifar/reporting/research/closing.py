@@ -6,7 +6,7 @@ from tfcifar.environment import COMMANDS
 from tfcifar.reporting.research.document import Bullets, Code, Document, Figure, Heading, Paragraph, Table
 from tfcifar.reporting.research.evidence import Evidence
 from tfcifar.reporting.research.figures import plot_cost
-from tfcifar.reporting.results import command_without_run
+from tfcifar.reporting.results import command_of_seeds
 from tfcifar.reporting.tables import duration, percent
 
 
@@ -108,9 +108,8 @@ def _limitations(evidence: Evidence) -> list[str]:
 def _commands(evidence: Evidence) -> list[str]:
     lines = []
     for runs in evidence.seeds:
-        command = command_without_run(runs[0].environment["command"])
-        seeds = " ".join(str(evidence.recipes[run.run_dir.name].seed) for run in runs)
-        lines.append(f"{command} --seed {seeds}")
+        seeds = [evidence.recipes[run.run_dir.name].seed for run in runs]
+        lines.append(command_of_seeds(runs[0].environment["command"], seeds))
     made = [system for system in evidence.systems if system not in evidence.trained]
     lines += [system.environment["command"] for system in made]
     for folder in evidence.folders:
