@@ -15,6 +15,8 @@ from tfcifar.run_lock import locked
 from tfcifar.training.devices import ONE, Devices
 from tfcifar.training.precision import gpu_capability
 
+ADAM_RATIO = 0.02  # of Adam beside Muon, for a network whose own is not known
+
 
 def recipe_from_arguments(args: argparse.Namespace) -> Recipe:
     """The recipe that `tfcifar.train`'s arguments describe; prints the preset where it was chosen here."""
@@ -46,6 +48,7 @@ def with_model(recipe: Recipe, name: str) -> Recipe:
     """`recipe` with another model.
 
     ImageNet weights and transfer phases only where it has a backbone; sizes of images only where both have or lack one.
+    Beside Muon, an architecture of another kind has Adam: the rates of SGD are made for one head.
     """
     if name == recipe.model.name:
         return recipe
@@ -54,7 +57,12 @@ def with_model(recipe: Recipe, name: str) -> Recipe:
     image_size, small_images = (recipe.model.image_size, recipe.small_images) if alike else (None, SmallImages())
     model = Model(name, "imagenet" if pretrained else None, image_size, dropout=recipe.model.dropout)
     transfer = recipe.transfer if pretrained else Transfer()
-    return recipe.replace(name=f"{recipe.name}-{name}", model=model, transfer=transfer, small_images=small_images)
+    optimizer = recipe.optimizer
+    if optimizer.name == "muon" and MODELS[name].module != MODELS[recipe.model.name].module:
+        optimizer = dataclasses.replace(optimizer, adam_ratio=optimizer.adam_ratio or ADAM_RATIO)
+    return recipe.replace(
+        name=f"{recipe.name}-{name}", model=model, transfer=transfer, small_images=small_images, optimizer=optimizer
+    )
 
 
 def run_recipe(

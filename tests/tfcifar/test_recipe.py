@@ -239,6 +239,11 @@ def test_an_unknown_recipe_is_answered_with_the_nearest():
         recipes.load("smok")
 
 
+@pytest.mark.parametrize(("model", "ratio"), [("fast_cnn", None), ("resnet8", 0.02)])
+def test_rates_that_are_made_for_one_head_are_for_models_of_its_kind_only(model, ratio):
+    assert with_model(recipes.load("level_3", "cpu"), model).optimizer.adam_ratio == ratio
+
+
 @pytest.mark.parametrize("model", [name for name, entry in MODELS.items() if entry.pretrained])
 def test_a_level_of_a_backbone_keeps_its_image_sizes_with_another_backbone(model):
     level_2 = recipes.load("level_2", "cpu")

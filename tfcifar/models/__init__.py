@@ -21,9 +21,13 @@ class Entry:
     attention: tuple[str, ...] = ()  # the kinds that it can be built with, the first by default
     alphas: tuple[float, ...] = ()  # the widths that Keras has ImageNet weights for
 
+    @property
+    def module(self) -> str:
+        """Where it is built: models of one module differ in size only."""
+        return self.builder.partition(":")[0]
+
     def load(self):
-        module, _, function = self.builder.partition(":")
-        return getattr(importlib.import_module(module), function)
+        return getattr(importlib.import_module(self.module), self.builder.partition(":")[2])
 
 
 MODELS = {
