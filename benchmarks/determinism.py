@@ -15,13 +15,13 @@ from tfcifar.cli import make_parser, run
 
 EPILOG = """example:
   python -m benchmarks.determinism --output docs/reliability.md"""
-HEADER = """## What it costs
+HEADER = """### What --deterministic costs
 
     {command}
 
 {hardware}; TensorFlow {tensorflow}, Keras {keras}. Forward, backward and optimizer on a batch that is already in
 memory, images of 32 px; two processes for each network take turns of {steps} steps, {rounds} rounds. Medians; the
-ratio is that of each round, with its smallest and largest.
+ratio is time with it over time without, in each round, with its smallest and largest.
 
 """
 BATCHES = {"small_cnn": 128, "fast_cnn": 250, "residual_cnn": 128, "mobilenet_v2": 64}

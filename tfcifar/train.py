@@ -37,7 +37,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help="override a field of the recipe, for example optimizer.learning_rate=0.05")  # fmt: skip
     parser.add_argument("--run-dir", type=Path, metavar="FOLDER", help="default: runs/RECIPE-PRESET-seedN")
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run (same options)")
-    parser.add_argument("--deterministic", action="store_true", help="equal runs give equal weights; slower")
+    parser.add_argument("--deterministic", action="store_true", help="equal runs give equal weights")
     add_strategy(parser)
     parser.add_argument("--no-evaluate", action="store_true", help="leave the test split closed")
     args = parser.parse_args(argv)
