@@ -35,7 +35,8 @@ HEADER = """# Speed of the input chain
 
     {command}
 
-(`pip install torch` first, for this comparison only.) {hardware}; TensorFlow {tensorflow}, PyTorch {torch}. {images:,} random uint8 images of 32x32x3 in memory, batches of
+(`pip install torch` first, for this comparison only.) {hardware}; TensorFlow {tensorflow}, PyTorch {torch}.
+{images:,} random uint8 images of 32x32x3 in memory, batches of
 {batch_size} as Python receives them; an epoch of each chain per round, without its first tenth, during which it
 starts. All run in turn, in one process and its workers, on the same cores. Medians of {rounds} rounds; ratios are of
 the two speeds of one round, with the smallest and the largest. "Times the consumption" is against

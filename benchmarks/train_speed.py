@@ -18,7 +18,8 @@ HEADER = """## The fast network against PyTorch
 
     {command}
 
-(`pip install torch` first, for this comparison only.) {hardware}; TensorFlow {tensorflow}, Keras {keras}, PyTorch {torch}. The network of `fast_94` (`fast_cnn`: 2.0 M
+(`pip install torch` first, for this comparison only.) {hardware}; TensorFlow {tensorflow}, Keras {keras},
+PyTorch {torch}. The network of `fast_94` (`fast_cnn`: 2.0 M
 parameters, 118 M MACs) at 32 px, forward, backward and SGD with Nesterov momentum (on both sides; PyTorch's
 Muon takes no convolutions) on a batch that is already in memory, bfloat16 on both sides. Two
 processes on the same cores take turns of {steps} steps, {rounds} rounds; the ratio is that of each round (above 1: this

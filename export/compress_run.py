@@ -4,7 +4,7 @@ from export.calibration_data import representative_images
 from export.compress_report import write_summary
 from export.quantization_error import quantization_errors
 from export.verify import verify
-from export.write_artifacts import quantization_aware, write_artifacts
+from export.write_artifacts import is_quantization_aware, write_artifacts
 from pipelines.errors import InputError
 from tfcifar.environment import record_command
 from tfcifar.models.saved import load_model
@@ -59,7 +59,7 @@ def compress_run(
     record = {
         "name": name,
         "representative_images": {"split": "train", "count": len(representative), "seed": seed},
-        "quantization_aware": quantization_aware(run_dir),
+        "quantization_aware": is_quantization_aware(run_dir),
         "files": [path.name for path in paths.values()],
         "broken_by": {form: int(row.sum()) for form, row in zip(paths, broken, strict=True)},
         "broken_by_all": int(broken.all(axis=0).sum()),

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from tfcifar.cli import make_parser, run, start_tensorflow
+from tfcifar.reporting.tables import or_trained_on
 from tfcifar.run_dir import RunDir
 from tfcifar.run_lock import locked
 
@@ -37,9 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     settings = (args.epochs, args.learning_rate, args.keep_zeros, args.resume)
     with locked(args.output):
         found = quantize_run(source, RunDir(args.output), *settings)
-    before, after = (
-        "trained on" if each is None else f"{each:.2%}" for each in (found["validation_before"], found["validation"])
-    )
+    before, after = map(or_trained_on, (found["validation_before"], found["validation"]))
     print(f"validation accuracy in INT8: {after}, before fine-tuning {before}")
     print(f"quantized run: {args.output}, {args.output / 'export'}/*.int8.tflite")
 

@@ -35,7 +35,7 @@ def write_artifacts(
             raise unknown("--formats", form, FORMATS)
     paths = {form: folder / f"{name}{FORMATS[form]}" for form in forms}
     for form, path in paths.items():
-        if form == "tflite_int8" and quantization_aware(run_dir):
+        if form == "tflite_int8" and is_quantization_aware(run_dir):
             _take(run_dir.exports / f"{run_dir.name}{FORMATS[form]}", path)
         elif form.startswith("tflite_"):
             write_tflite(model, path, form.removeprefix("tflite_"), representative)
@@ -53,7 +53,7 @@ def write_artifacts(
     return paths
 
 
-def quantization_aware(run_dir: RunDir) -> bool:
+def is_quantization_aware(run_dir: RunDir) -> bool:
     """Whether export.quantize has made this run."""
     return "quantized" in read_json(run_dir.environment)
 

@@ -17,8 +17,6 @@ from numpy.typing import DTypeLike
 from pipelines.errors import cannot_write
 from pipelines.processes import is_running
 
-CHUNK = 64 << 20  # bytes at a time, to be sure of a file
-
 
 class DiskImages:
     """uint8 [n, height, width, 3] in a file. An index reads those images alone, as an array like any other.
@@ -127,8 +125,5 @@ def _write(path: Path, record: Path, images: Iterable[np.ndarray]) -> None:
 
 
 def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

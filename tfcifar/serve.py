@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipelines.errors import InputError
 from tfcifar.cli import make_parser, run
+from tfcifar.serving.settings import MIB, Settings
 
 EPILOG = """examples:
   python -m tfcifar.serve student.int8.tflite
@@ -22,28 +23,42 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("models", nargs="+", metavar="[NAME=]MODEL",
                         help="a .tflite, .onnx or .keras file, a SavedModel, a run directory, "
                              "or a folder of NAME/VERSION/model")  # fmt: skip
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine)")
-    parser.add_argument("--port", type=int, default=8000, help="0: any free one (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of one prediction (default: %(default)s)")
+    parser.add_argument(
+        "--host", default=Settings.host, help="address to listen on (default: %(default)s, this machine)"
+    )
+    parser.add_argument("--port", type=int, default=Settings.port, help="0: any free one (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=Settings.workers, metavar="N", help="processes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=Settings.threads, metavar="N", help="of one prediction (default: %(default)s)"
+    )
     parser.add_argument(
         "--api-key-file", type=Path, metavar="FILE", help="one key a line; without it none is asked for"
     )
     batching = parser.add_argument_group("batching")
-    batching.add_argument("--max-batch", type=int, default=32, metavar="N", help="images (default: %(default)s)")
-    batching.add_argument("--max-delay", type=float, default=2.0, metavar="MS",
+    batching.add_argument(
+        "--max-batch", type=int, default=Settings.max_batch, metavar="N", help="images (default: %(default)s)"
+    )
+    batching.add_argument("--max-delay", type=float, default=1000 * Settings.max_delay, metavar="MS",
                           help="that an image may wait for others (default: %(default)s ms)")  # fmt: skip
     limits = parser.add_argument_group("limits (of one process; beyond them: 429, or 413 for bytes)")
-    limits.add_argument("--max-queue", type=int, default=256, metavar="N",
+    limits.add_argument("--max-queue", type=int, default=Settings.max_queue, metavar="N",
                         help="images waiting for one model (default: %(default)s)")  # fmt: skip
-    limits.add_argument("--max-requests", type=int, default=128, metavar="N",
+    limits.add_argument("--max-requests", type=int, default=Settings.max_requests, metavar="N",
                         help="in progress (default: %(default)s)")  # fmt: skip
-    limits.add_argument("--max-body", type=int, default=16, metavar="MIB", help="of a request (default: %(default)s)")
-    limits.add_argument("--max-pixels", type=int, default=25_000_000, metavar="N",
+    limits.add_argument(
+        "--max-body",
+        type=int,
+        default=Settings.max_body // MIB,
+        metavar="MIB",
+        help="of a request (default: %(default)s)",
+    )
+    limits.add_argument("--max-pixels", type=int, default=Settings.max_pixels, metavar="N",
                         help="height x width of an image file (default: %(default)s)")  # fmt: skip
-    limits.add_argument("--timeout", type=float, default=30.0, metavar="S",
+    limits.add_argument("--timeout", type=float, default=Settings.timeout, metavar="S",
                         help="from a request's head to its answer (default: %(default)s s)")  # fmt: skip
-    parser.add_argument("--poll", type=float, default=2.0, metavar="S",
+    parser.add_argument("--poll", type=float, default=Settings.poll, metavar="S",
                         help="between looks for new versions in a folder (default: %(default)s s)")  # fmt: skip
     args = parser.parse_args(argv)
     for name in ("workers", "threads", "max_batch", "max_queue", "max_requests", "max_body", "max_pixels"):
@@ -84,7 +99,6 @@ def main(argv: list[str] | None = None) -> None:
     from export.open_model import open_model
     from tfcifar.serving.gate import digest_of
     from tfcifar.serving.server import serve
-    from tfcifar.serving.settings import MIB, Settings
 
     settings = Settings(
         models=tuple(args.models),

@@ -141,7 +141,6 @@ def peak_of_an_epoch(root, cache: str) -> int:
 def test_ten_times_as_many_images_take_no_more_memory(tmp_path, monkeypatch):
     """But for labels and the names of files. In memory they take theirs: else this would measure nothing."""
     monkeypatch.setattr(pipelines.splits, "CHUNK", 1 << 17)
-    monkeypatch.setattr(pipelines.disk_images, "CHUNK", 1 << 17)
     small, large = write_folder(tmp_path / "small", 40, ("train",)), write_folder(tmp_path / "large", 400, ("train",))
     for cache in ("memory", "disk"):
         peak_of_an_epoch(small, cache)  # what is imported for the first time is not of the images

@@ -10,10 +10,9 @@ from tfcifar.ensemble.fitting import fit_temperatures
 from tfcifar.ensemble.selection import cumulative_curve, gains, greedy_picks
 from tfcifar.ensemble.votes import log_probabilities
 from tfcifar.evaluation.cross_entropy import cross_entropy
-from tfcifar.evaluation.cross_validation import out_of_fold
 from tfcifar.evaluation.members import Members
 from tfcifar.evaluation.metrics import classification_metrics
-from tfcifar.evaluation.scaling import fit_temperature
+from tfcifar.evaluation.scaling import fit_temperature, scaled_out_of_fold
 from tfcifar.evaluation.statistics import comparison_columns
 
 SPLITS = ("validation", "test")
@@ -55,11 +54,10 @@ def member_predictions(members: Members, index: int, calibrated: bool) -> dict[s
     if not calibrated:
         return {"validation": validation, "test": members.test_logits[index]}
 
-    def predict(fitted_on, held_out):
-        return fit_temperature(validation[fitted_on], labels[fitted_on]).apply(validation[held_out])
-
-    scaling = fit_temperature(validation, labels)
-    return {"validation": out_of_fold(predict, labels), "test": scaling.apply(members.test_logits[index])}
+    return {
+        "validation": scaled_out_of_fold(fit_temperature, validation, labels),
+        "test": fit_temperature(validation, labels).apply(members.test_logits[index]),
+    }
 
 
 def judge(members: Members, predictions: dict[str, dict[str, np.ndarray]], against: str) -> list[dict]:

@@ -1,6 +1,6 @@
 """Which answers of a model to take: probabilities that keep a risk, and logits like those of its own images.
 
-Both bounds are chosen once, by labelled images that the model was not trained on, and travel with it as JSON.
+Both bounds are chosen by labelled images that the model was not trained on; an exported file has them on its card.
 """
 
 import numpy as np

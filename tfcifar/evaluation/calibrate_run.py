@@ -1,6 +1,5 @@
 """Calibrate a run or an ensemble on its validation logits: calibration.json, and what it changes."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +7,11 @@ import numpy as np
 from pipelines.errors import InputError
 from tfcifar.environment import record_command
 from tfcifar.evaluation.calibration import adaptive_calibration_error, expected_calibration_error, reliability_bins
-from tfcifar.evaluation.cross_validation import out_of_fold
 from tfcifar.evaluation.members import Members, load_members
 from tfcifar.evaluation.metrics import classification_metrics, softmax
 from tfcifar.evaluation.openings import model_digest
 from tfcifar.evaluation.probabilities import Scaling
-from tfcifar.evaluation.scaling import METHODS
+from tfcifar.evaluation.scaling import METHODS, scaled_out_of_fold
 from tfcifar.evaluation.statistics import compare_means
 from tfcifar.reporting.reliability import plot_before_after
 from tfcifar.run_dir import RunDir, read_json, write_json
@@ -37,7 +35,7 @@ def calibrate_run(path: Path) -> list[dict]:
     members = load_members([path])
     (validation,), labels = members.validation
     scalings = {name: fit(validation, labels) for name, fit in METHODS.items()}
-    cross_validated = {name: _cross_validated(fit, validation, labels) for name, fit in METHODS.items()}
+    cross_validated = {name: scaled_out_of_fold(fit, validation, labels) for name, fit in METHODS.items()}
     rows = [_judge(folder, "validation", name, each, labels, members) for name, each in cross_validated.items()]
     kept = _simplest_of_the_best(cross_validated, labels)
     on_test = {name: each.apply(members.test_logits[0]) for name, each in scalings.items()}
@@ -85,15 +83,6 @@ def load_calibration(path: Path, method: str | None = None) -> Scaling:
     method = content["kept"] if method is None else method
     found = content["methods"][method]
     return Scaling(method, np.array(found["scale"]), np.array(found["bias"]))
-
-
-def _cross_validated(
-    fit: Callable[[np.ndarray, np.ndarray], Scaling], logits: np.ndarray, labels: np.ndarray
-) -> np.ndarray:
-    """Log-probabilities of each example by what `fit` makes of the other folds, float64 [n, k]."""
-    return out_of_fold(
-        lambda fitted_on, held_out: fit(logits[fitted_on], labels[fitted_on]).apply(logits[held_out]), labels
-    )
 
 
 def _simplest_of_the_best(predictions: dict[str, np.ndarray], labels: np.ndarray) -> str:

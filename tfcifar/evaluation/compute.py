@@ -27,6 +27,11 @@ def training_pflop(macs: int, images: int) -> float:
     return 6 * macs * images / 1e15
 
 
+def pflop_behind(timing: dict, recipe: Recipe, splits: Splits, macs: int) -> float:
+    """`run_pflop` of a finished run, whose timing.json is `timing`; with all before it, if it began from another."""
+    return timing["pflop"] if "pflop" in timing else run_pflop(recipe, splits, timing["epochs"], macs)
+
+
 def run_pflop(recipe: Recipe, splits: Splits, epochs: int, macs: int) -> float:
     """`training_pflop` of a run's `epochs`, each at the image size of its phase; `macs` is that of whole images."""
     images = steps_per_epoch(splits.train, recipe.batch_size) * recipe.batch_size

@@ -11,7 +11,7 @@ from pipelines.splits import Splits
 from tfcifar.arrays import read_cache, write_arrays
 from tfcifar.environment import record_command
 from tfcifar.evaluation.calibration import reliability_bins
-from tfcifar.evaluation.compute import run_pflop
+from tfcifar.evaluation.compute import pflop_behind
 from tfcifar.evaluation.metrics import classification_metrics, softmax
 from tfcifar.evaluation.openings import model_digest, open_test_on_record
 from tfcifar.evaluation.tta import predict_logits
@@ -72,7 +72,7 @@ def evaluate_run(run_dir: RunDir, tta: str | None = None) -> dict:
         "parameters": model.count_params(),
         "macs": macs,
         "train_seconds": timing["seconds"],
-        "pflop": timing["pflop"] if "pflop" in timing else run_pflop(recipe, splits, timing["epochs"], macs),
+        "pflop": pflop_behind(timing, recipe, splits, macs),
         "validation_accuracy": _validation_accuracy(predictions, "", splits.class_names),
         **({} if views == "none" else {"tta": _tta_metrics(predictions, views, splits.class_names)}),
         **_judge(predictions, "test", "", splits.class_names),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tfcifar.evaluation.cross_entropy import cross_entropy, minimum
+from tfcifar.evaluation.cross_validation import out_of_fold
 from tfcifar.evaluation.probabilities import Scaling, unscaled
 
 # Of what logits are multiplied by. Where a model makes no mistake on the images fitted to, the best factor is infinite.
@@ -69,3 +70,12 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Scaling]] = {
     "temperature": fit_temperature,
     "vector": fit_vector,
 }
+
+
+def scaled_out_of_fold(
+    fit: Callable[[np.ndarray, np.ndarray], Scaling], logits: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Log-probabilities of each example by what `fit` makes of the other folds, float64 [n, k]."""
+    return out_of_fold(
+        lambda fitted_on, held_out: fit(logits[fitted_on], labels[fitted_on]).apply(logits[held_out]), labels
+    )

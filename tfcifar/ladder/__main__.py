@@ -25,7 +25,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser("tfcifar.ladder", __doc__, EPILOG)
     parser.add_argument("--preset", choices=PRESETS, default="cpu", help="how large (default %(default)s)")
     parser.add_argument("--from", dest="first", type=int, choices=LEVELS, metavar="LEVEL",
-                        help="do the steps of this level and those after it again")  # fmt: skip
+                        help="do the steps of this level and those after it again; a training that has ended "
+                             "stays as long as its folder does")  # fmt: skip
     parser.add_argument("--dataset", metavar="NAME|PATH", help="as for tfcifar.train (default: cifar10)")
     parser.add_argument("--data-dir", metavar="FOLDER", help="where TFDS looks; default TFDS_DATA_DIR")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/ladder-PRESET")

@@ -24,7 +24,6 @@ class Part:
     """
 
     name: str
-    layers: list[str] = field(default_factory=list)
     shape: tuple = ()
     parameters: int = 0
     macs: int = 0
@@ -54,7 +53,7 @@ def _walk(model: keras.Model, parts: dict[str, Part], seen: dict[int, Place], in
         if isinstance(layer, layers.InputLayer):
             found = entrance
             if inputs is None:
-                parts["images"] = Part("images", [layer.name], tuple(layer.output.shape[1:]), receptive_field=1)
+                parts["images"] = Part("images", tuple(layer.output.shape[1:]), receptive_field=1)
         elif isinstance(layer, keras.Model):
             found = _walk(layer, parts, seen, incoming[0])
         else:
@@ -68,7 +67,6 @@ def _add(layer: layers.Layer, parts: dict[str, Part], incoming: list[Place]) -> 
     match = PART.match(layer.name)
     name = match[1] if match else layer.name
     part = parts.setdefault(name, Part(name))
-    part.layers.append(layer.name)
     part.parameters += layer.count_params()
     part.macs += layer_macs(layer)
     part.shape = tuple(layer.output.shape[1:])

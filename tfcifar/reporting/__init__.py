@@ -1,1 +1,1 @@
-"""JSON and CSV -> figures and reports; computes nothing."""
+"""JSON and CSV -> figures and reports; no model runs here."""

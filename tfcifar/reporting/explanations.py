@@ -6,7 +6,7 @@ import numpy as np
 
 from tfcifar.environment import describe_environment
 from tfcifar.explain.overlay import HEAT, OPACITY
-from tfcifar.reporting.results import RESULTS, record_table
+from tfcifar.reporting.results import RESULTS, command_without_output, record_table
 from tfcifar.reporting.style import new_figure
 from tfcifar.reporting.tables import explanation_table
 from tfcifar.run_dir import write_csv, write_text
@@ -52,7 +52,7 @@ def record_explanations(rows: list[dict], seconds: float, folder: Path = RESULTS
         seconds: that it took.
     """
     target, environment = folder / NAME, describe_environment()
-    command = environment["command"].replace(" --record", "")
+    command = command_without_output(environment["command"])
     write_csv(target / "scores.csv", rows)
     text = f"# Explanations, scored\n\n    {command}\n\n```\n{explanation_table(rows)}\n```\n"
     write_text(target / "explanations.md", text)

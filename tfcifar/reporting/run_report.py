@@ -16,7 +16,7 @@ from tfcifar.evaluation.openings import judged_on
 from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting.comparisons import plot_all_curves, plot_comparison
 from tfcifar.reporting.html import write_html
-from tfcifar.reporting.tables import duration, in_markdown
+from tfcifar.reporting.tables import duration, in_markdown, or_trained_on
 from tfcifar.run_dir import RunDir, read_history, read_json, write_text, write_whole
 
 RUN_DIR_OPTION = r" --run-dir[ =]\S+"  # where a run lies on one machine is nobody else's business
@@ -175,8 +175,7 @@ def _with_tta(metrics: dict) -> str:
 
 
 def _validation(metrics: dict) -> str:
-    accuracy = metrics["validation_accuracy"]
-    return "trained on" if accuracy is None else f"{accuracy:.2%}"
+    return or_trained_on(metrics["validation_accuracy"])
 
 
 def _tests(runs: list[EvaluatedRun]) -> str:

@@ -97,8 +97,8 @@ def soup_table(soup: dict) -> str:
     lines = [f"{'run':32} {'validation':>10}"]
     for row in soup["members"]:
         left_out = "" if row["in_soup"] else "  left out"
-        lines.append(f"{row['name']:32} {_or_trained_on(row['validation_accuracy']):>10}{left_out}")
-    lines.append(f"{'soup':32} {_or_trained_on(soup['validation_accuracy']):>10}")
+        lines.append(f"{row['name']:32} {or_trained_on(row['validation_accuracy']):>10}{left_out}")
+    lines.append(f"{'soup':32} {or_trained_on(soup['validation_accuracy']):>10}")
     found = soup["against_best"]
     if found is not None:
         low, high = found["interval95"]
@@ -123,12 +123,13 @@ def pruning_table(pruned: dict) -> str:
         if isinstance(row, dict):
             lines.append(
                 f"  {name:12} {row['parameters']:12,} {row['nonzero']:12,} {row['macs']:15,} {row['bytes'] / 1e6:7.2f} "
-                f"{row['gzip_bytes'] / 1e6:8.2f} {_or_trained_on(row['validation_accuracy']):>10}"
+                f"{row['gzip_bytes'] / 1e6:8.2f} {or_trained_on(row['validation_accuracy']):>10}"
             )
     return "\n".join(lines)
 
 
-def _or_trained_on(accuracy: float | None) -> str:
+def or_trained_on(accuracy: float | None) -> str:
+    """Of validation images; None: the run was trained on them."""
     return "trained on" if accuracy is None else f"{accuracy:.2%}"
 
 

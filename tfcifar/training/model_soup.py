@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pipelines.errors import InputError
 from pipelines.splits import Splits
 from tfcifar.environment import describe_environment
-from tfcifar.evaluation.compute import run_pflop
+from tfcifar.evaluation.compute import pflop_behind
 from tfcifar.evaluation.openings import model_digest
 from tfcifar.evaluation.statistics import compare
 from tfcifar.evaluation.tta import predict_logits
@@ -175,7 +175,7 @@ def _write(
         "seconds": round(seconds, 1),
         "data_wait_share": round(sum(each["data_wait_share"] * each["seconds"] for each in timings) / seconds, 4),
         "pflop": sum(
-            each["pflop"] if "pflop" in each else run_pflop(load_json(run_dir.recipe), splits, each["epochs"], macs)
+            pflop_behind(each, load_json(run_dir.recipe), splits, macs)
             for run_dir, each in zip(used, timings, strict=True)
         ),
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 
 from pipelines.splits import Splits
-from tfcifar.evaluation.compute import run_pflop
+from tfcifar.evaluation.compute import pflop_behind, run_pflop
 from tfcifar.models.complexity import count_macs
 from tfcifar.models.multi_task import classifier_of
 from tfcifar.recipe import Recipe
@@ -32,9 +32,7 @@ class Start:
     def behind(cls, source: RunDir, splits: Splits, model: keras.Model, provenance: dict) -> "Start":
         """The model of a finished run, with the costs of its training; `model` is that model, loaded."""
         timing = read_json(source.timing)
-        pflop = timing.get("pflop")
-        if pflop is None:
-            pflop = run_pflop(load_json(source.recipe), splits, timing["epochs"], count_macs(classifier_of(model)))
+        pflop = pflop_behind(timing, load_json(source.recipe), splits, count_macs(classifier_of(model)))
         return cls(source.model, provenance, timing["seconds"], pflop)
 
     def with_costs(self, summary: dict, recipe: Recipe, splits: Splits, model: keras.Model) -> dict:
