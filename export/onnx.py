@@ -20,9 +20,8 @@ from onnx import TensorProto, helper, version_converter
 
 from export.bridge_layers import tanh_gelu
 from export.fold import fold
-from export.parity import agreement, compare, compute_precision
+from export.parity import agreement, compare, compute_precision, parity_images
 from export.runtimes import OnnxRuntime, check_images
-from export.saved_model import parity_images
 from export.tf_keras_bridge import to_tf_keras
 from pipelines.errors import InputError
 from tfcifar.run_dir import write_whole

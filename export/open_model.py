@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from export.card import card_path, read_card
 from export.runtimes import open_artifact
 from pipelines.errors import InputError
+from tfcifar.prediction.opened import Opened
 from tfcifar.run_dir import RunDir, read_json
-from tfcifar.serving.opened import Opened
 
 if TYPE_CHECKING:
     from tfcifar.evaluation.probabilities import Scaling

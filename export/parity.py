@@ -71,3 +71,14 @@ def agreement(expected: np.ndarray, received: np.ndarray) -> dict:
         "max_difference": float(np.abs(received - expected).max()),
         "logit_range": float(np.ptp(expected)),
     }
+
+
+def parity_images(size: tuple[int, int]) -> np.ndarray:
+    """uint8 [96, height, width, 3], the same on every machine: 64 of noise, 32 of shapes; never a test image."""
+    from pipelines.image_folder import fit_images
+    from pipelines.synthetic import generate
+
+    height, width = size
+    noise = np.random.RandomState(0).randint(0, 256, (64, height, width, 3)).astype(np.uint8)
+    shapes = generate(32, num_classes=10, size=max(height, width), seed=0).images
+    return np.concatenate([noise, fit_images(np.asarray(shapes), height, width)])

@@ -67,6 +67,7 @@ def export_saved_model(run_dir: RunDir, output: Path) -> dict:
 
     import tensorflow as tf
 
+    from export.parity import parity_images
     from tfcifar.evaluation.openings import model_digest
     from tfcifar.models.saved import load_model
 
@@ -101,19 +102,6 @@ def check_replaceable(output: Path) -> None:
             f"--output: expected a new folder or a former export, received {output}, which is neither. "
             "Name another folder, or move that one away."
         )
-
-
-def parity_images(size: tuple[int, int]) -> "np.ndarray":
-    """uint8 [96, height, width, 3], the same on every machine: 64 of noise, 32 of shapes; never a test image."""
-    import numpy as np
-
-    from pipelines.image_folder import fit_images
-    from pipelines.synthetic import generate
-
-    height, width = size
-    noise = np.random.RandomState(0).randint(0, 256, (64, height, width, 3)).astype(np.uint8)
-    shapes = generate(32, num_classes=10, size=max(height, width), seed=0).images
-    return np.concatenate([noise, fit_images(np.asarray(shapes), height, width)])
 
 
 def check_parity(model: "keras.Model", folder: Path, images: "np.ndarray") -> dict:

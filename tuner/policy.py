@@ -8,7 +8,7 @@ from tfcifar import recipes
 from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.recipe import Recipe
 from tuner.policy_searches import SEARCHES
-from tuner.search import alone_in, check_other_seeds
+from tuner.setup import alone_in, check_other_seeds, judged_recipe
 
 EPILOG = """examples:
   python -m tuner.policy --trials 60                                   # three searches of 60 short trainings each
@@ -52,7 +52,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    proxy, full = load_recipe("--recipe", args.recipe, args), load_recipe("--full", args.full, args)
+    proxy = judged_recipe("--recipe", args.recipe, args.preset, args.set)
+    full = judged_recipe("--full", args.full, args.preset, args.set)
     if args.record and not args.compare:
         raise InputError("--record: expected --compare with it: a search alone says nothing about full budget.")
     check_other_seeds(args.compare, proxy)
@@ -82,17 +83,6 @@ def _search(args: argparse.Namespace, proxy: Recipe, full: Recipe, output: Path)
         print(f"table and figure: {compared}/ablation.md, ablation.csv, ablation.png")
         if args.record:
             record_policies(found, results, output, compared)
-
-
-def load_recipe(option: str, name: str, args: argparse.Namespace) -> Recipe:
-    """The recipe `name` with --preset and --set. Raises InputError where it has no validation split to judge by."""
-    from tfcifar.overrides import override
-
-    preset = args.preset or ("cpu" if not name.endswith(".json") else None)
-    recipe = override(recipes.load(name, preset), args.set)
-    if recipe.data.train_on_validation:
-        raise InputError(f"{option}: {recipe.name} trains on the validation split, by which policies are judged.")
-    return recipe
 
 
 if __name__ == "__main__":

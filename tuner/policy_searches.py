@@ -38,7 +38,7 @@ def search_policy(
     from tuner.policy_space import policy_of, policy_recipe, randaugment_recipe
     from tuner.reinforce import make_policy_oracle
     from tuner.report import trial_rows
-    from tuner.search import keep_settings
+    from tuner.setup import keep_settings
     from tuner.trials import TrainingTuner, best_trials, run_search
 
     keep_settings(recipe, {"search": search, "sub_policies": sub_policies, "seed": seed}, output / "search.json")

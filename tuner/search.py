@@ -1,19 +1,15 @@
 """Search for the hyperparameters of a recipe, on the validation split; the winner is a recipe. Resumes by itself."""
 
 import argparse
-import json
-import os
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from pipelines.errors import InputError, unknown
+from pipelines.errors import InputError
 from tfcifar import recipes
 from tfcifar.cli import add_strategy, make_parser, run, start_tensorflow
-from tfcifar.models import MODELS
 from tfcifar.recipe import Recipe
-from tfcifar.run_dir import read_json, write_json, write_text
-from tfcifar.run_lock import locked
+from tfcifar.run_dir import write_text
 from tfcifar.training.devices import check_one_machine, open_devices
+from tuner.setup import alone_in, check_other_seeds, judged_recipe, keep_settings
 
 ORACLES = ("bayesian", "hyperband", "random")
 EPILOG = """examples:
@@ -66,20 +62,6 @@ def main(argv: list[str] | None = None) -> None:
         _search(args, recipe, output)
 
 
-def check_other_seeds(seeds: list[int] | None, recipe: Recipe) -> None:
-    """Raises InputError where --compare would judge what trials have found by the seed that has chosen it."""
-    if recipe.seed in (seeds or []):
-        raise InputError(
-            f"--compare: expected other seeds than the trials' own, {recipe.seed}, by which they were chosen."
-        )
-
-
-def alone_in(output: Path) -> AbstractContextManager:
-    """While the block runs, no other search writes to `output`; the workers of a distributed one share it."""
-    tuner_id = os.environ.get("KERASTUNER_TUNER_ID", "chief")
-    return locked(output) if "chief" in tuner_id else nullcontext()  # KerasTuner's way to tell them apart
-
-
 def _search(args: argparse.Namespace, recipe: Recipe, output: Path) -> None:
     max_epochs = args.max_epochs or recipe.epochs
     settings = {"oracle": args.oracle, "max_epochs": max_epochs, "seed": args.seed}
@@ -115,37 +97,13 @@ def _search(args: argparse.Namespace, recipe: Recipe, output: Path) -> None:
 
 def base_recipe(args: argparse.Namespace) -> Recipe:
     """The recipe that is searched around. Raises InputError where it has no validation split to judge by."""
-    from tfcifar.overrides import override
-    from tfcifar.runs import with_model
-
-    preset = args.preset or ("cpu" if not args.recipe.endswith(".json") else None)
-    recipe = recipes.load(args.recipe, preset)
-    if args.model:
-        if args.model not in MODELS:
-            raise unknown("--model", args.model, MODELS)
-        recipe = with_model(recipe, args.model)
-    recipe = override(recipe, args.set)
-    if recipe.data.train_on_validation:
-        raise InputError(f"--recipe: {recipe.name} trains on the validation split, by which trials are judged.")
+    recipe = judged_recipe("--recipe", args.recipe, args.preset, args.set, args.model)
     if recipe.schedule.stage_epochs and (args.oracle == "hyperband" or args.max_epochs not in (None, recipe.epochs)):
         raise InputError(
             f"--recipe: the stages of {recipe.name}'s schedule add up to {recipe.epochs} epochs; expected trials of as "
             "many (no --max-epochs, --oracle bayesian or random)."
         )
     return recipe
-
-
-def keep_settings(recipe: Recipe, settings: dict, path: Path) -> None:
-    """Remember what is searched around and how, so that a search is not continued as another one."""
-    settings = {"recipe": json.loads(recipe.to_json()), **settings}
-    before = read_json(path) if path.is_file() else settings
-    different = [name for name, value in settings.items() if before.get(name) != value]
-    if different:
-        raise InputError(
-            f"--output: {path.parent} holds another search; different: {', '.join(different)}. "
-            "Give the same options, or another folder."
-        )
-    write_json(path, settings)
 
 
 if __name__ == "__main__":

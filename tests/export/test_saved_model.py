@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 from export import saved_model
-from export.saved_model import RELOAD, check_parity, check_replaceable, export_saved_model, parity_images
+from export.parity import parity_images
+from export.saved_model import RELOAD, check_parity, check_replaceable, export_saved_model
 from pipelines.errors import InputError
 from pipelines.preprocess import standardize
 from tests.export.triton import read_config, tensors

@@ -20,7 +20,7 @@ from tfcifar.recipes import load
 from tfcifar.run_dir import write_text
 from tuner import oracle_state
 from tuner.chief import VARIABLES, Chief, role, serve
-from tuner.search import alone_in
+from tuner.setup import alone_in
 from tuner.trials import make_oracle
 
 

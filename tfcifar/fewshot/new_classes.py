@@ -15,8 +15,8 @@ from tfcifar.fewshot.confidence import CrossValidated, cross_validate
 from tfcifar.fewshot.meta_train import LEARNER, MODEL, open_learner
 from tfcifar.fewshot.methods import Learned, Method, method_class
 from tfcifar.models.saved import load_model
+from tfcifar.prediction.opened import Opened
 from tfcifar.run_dir import RunDir
-from tfcifar.serving.opened import Opened
 
 DEFAULT = "linear_probe"  # of a run; what was meta-trained has its own
 

@@ -12,15 +12,10 @@ from keras import layers
 from pipelines.errors import InputError
 from pipelines.preprocess import standardize
 from tfcifar.models.attention import ATTENTION, self_attention
-from tfcifar.models.convolution import FastConv2D
 from tfcifar.models.normalization import FusedBatchNormalization
+from tfcifar.models.resnet import conv_norm
 
 LARGEST_ATTENDED = 8  # pixels: at 16, each of 256 positions would look at 256 others
-
-
-def conv_norm(x: keras.KerasTensor, filters: int, kernel: int, name: str) -> keras.KerasTensor:
-    x = FastConv2D(filters, kernel, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    return FusedBatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
 
 
 def residual_block(x: keras.KerasTensor, filters: int, name: str, attention: str | None = None) -> keras.KerasTensor:

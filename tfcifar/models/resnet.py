@@ -15,7 +15,7 @@ from tfcifar.models.convolution import FastConv2D
 from tfcifar.models.normalization import FusedBatchNormalization
 
 
-def conv_norm(x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str) -> keras.KerasTensor:
+def conv_norm(x: keras.KerasTensor, filters: int, kernel: int, name: str, stride: int = 1) -> keras.KerasTensor:
     x = FastConv2D(filters, kernel, stride, padding="same", use_bias=False, name=f"{name}_conv")(x)
     return FusedBatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
 
@@ -24,9 +24,9 @@ def block(x: keras.KerasTensor, filters: int, stride: int, name: str) -> keras.K
     """relu(x + norm(conv(relu(norm(conv(x)))))); a 1x1 convolution brings x to the size of what is added."""
     shortcut = x
     if stride > 1 or x.shape[-1] != filters:
-        shortcut = conv_norm(x, filters, 1, stride, f"{name}_shortcut")
-    x = layers.ReLU(name=f"{name}_relu1")(conv_norm(x, filters, 3, stride, f"{name}_1"))
-    x = conv_norm(x, filters, 3, 1, f"{name}_2")
+        shortcut = conv_norm(x, filters, 1, f"{name}_shortcut", stride)
+    x = layers.ReLU(name=f"{name}_relu1")(conv_norm(x, filters, 3, f"{name}_1", stride))
+    x = conv_norm(x, filters, 3, f"{name}_2")
     return layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, shortcut]))
 
 
@@ -49,7 +49,7 @@ def resnet(
     """
     inputs = keras.Input(image_shape, name="images")
     x = standardize(mean, std)(inputs)
-    x = layers.ReLU(name="stem_relu")(conv_norm(x, widths[0], 3, 1, "stem"))
+    x = layers.ReLU(name="stem_relu")(conv_norm(x, widths[0], 3, "stem"))
     for stage, filters in enumerate(widths, start=1):
         for index in range(1, blocks + 1):
             x = block(x, filters, 2 if stage > 1 and index == 1 else 1, f"stage{stage}_block{index}")

@@ -12,7 +12,7 @@ from pipelines.image_folder import fit_image, read_image
 from tfcifar.evaluation.acceptance import is_foreign
 from tfcifar.evaluation.probabilities import unscaled
 from tfcifar.explain.overlay import overlay, overlay_size
-from tfcifar.serving.opened import Opened
+from tfcifar.prediction.opened import Opened
 
 BATCH = 16  # images
 

@@ -15,12 +15,12 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
 from tfcifar import __version__
+from tfcifar.prediction.opened import Loader
 from tfcifar.serving import open_inference, tensorflow_serving, upload
 from tfcifar.serving.docs_page import docs_page
 from tfcifar.serving.errors import RequestError
 from tfcifar.serving.gate import Gate, error_body
 from tfcifar.serving.metrics import Metrics
-from tfcifar.serving.opened import Loader
 from tfcifar.serving.registry import Registry
 from tfcifar.serving.settings import Settings
 

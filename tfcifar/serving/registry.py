@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 from pipelines.errors import InputError
+from tfcifar.prediction.opened import Loader
 from tfcifar.serving.errors import RequestError
 from tfcifar.serving.metrics import Metrics
-from tfcifar.serving.opened import Loader
 from tfcifar.serving.repository import Key, artifact_in, read_arguments, state_of, versions_in
 from tfcifar.serving.served import ServedModel
 from tfcifar.serving.settings import Settings

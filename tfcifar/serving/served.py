@@ -6,9 +6,9 @@ import numpy as np
 
 from pipelines.errors import InputError, first_line
 from tfcifar.evaluation.probabilities import unscaled
+from tfcifar.prediction.opened import Loader, Opened
 from tfcifar.serving.batching import Batcher
 from tfcifar.serving.metrics import Metrics
-from tfcifar.serving.opened import Loader, Opened
 from tfcifar.serving.settings import Settings
 
 

@@ -20,10 +20,10 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from pipelines.errors import InputError
+from tfcifar.prediction.opened import Loader
 from tfcifar.serving.app import make_app
 from tfcifar.serving.gate import Gate
 from tfcifar.serving.logs import LOG_CONFIG
-from tfcifar.serving.opened import Loader
 from tfcifar.serving.protocol import BoundedHttpProtocol
 from tfcifar.serving.settings import MIB, Settings
 

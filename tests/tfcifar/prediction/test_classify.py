@@ -11,7 +11,7 @@ from pipelines.image_folder import read_image
 from tests.tfcifar.serving.fake_models import SHAPE, channel_sums, left_half
 from tfcifar.explain.overlay import overlay
 from tfcifar.prediction import classify
-from tfcifar.serving.opened import Opened
+from tfcifar.prediction.opened import Opened
 
 
 def opened(run=channel_sums) -> Opened:

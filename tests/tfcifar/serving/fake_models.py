@@ -6,7 +6,7 @@ import numpy as np
 
 from pipelines.errors import InputError
 from tfcifar.evaluation.probabilities import Scaling
-from tfcifar.serving.opened import Opened
+from tfcifar.prediction.opened import Opened
 
 SHAPE = (4, 6, 3)
 CLASSES = ["red", "green", "blue"]

@@ -8,9 +8,9 @@ import pytest
 
 from pipelines.errors import InputError
 from tests.tfcifar.serving.fake_models import SHAPE
+from tfcifar.prediction.opened import Opened
 from tfcifar.serving.errors import RequestError
 from tfcifar.serving.metrics import Metrics
-from tfcifar.serving.opened import Opened
 from tfcifar.serving.registry import Registry
 from tfcifar.serving.repository import read_arguments
 from tfcifar.serving.settings import Settings

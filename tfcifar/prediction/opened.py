@@ -1,4 +1,4 @@
-"""What a server is given of a model by whoever can open its file: packages above this one can."""
+"""A model as those who ask it know it, whatever its file: packages above this one can open files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
