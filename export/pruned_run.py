@@ -6,11 +6,10 @@ from functools import partial
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from export.channel_graph import trace_channels
 from export.channel_pruning import prune_channels
-from export.derived_run import check_output
+from export.derived_run import open_source
 from export.pruning_config import PATTERNS, Pruning, fine_tuning_recipe
 from pipelines.splits import Splits
 from tfcifar.evaluation.openings import model_digest
@@ -18,13 +17,12 @@ from tfcifar.evaluation.tta import predict_logits
 from tfcifar.models.complexity import count_macs
 from tfcifar.models.saved import load_model
 from tfcifar.recipe import Recipe
-from tfcifar.recipe_data import open_splits
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
 from tfcifar.training.batch_norm_statistics import recompute_statistics
 from tfcifar.training.devices import ONE, Devices
 from tfcifar.training.start import Start
-from tfcifar.training.trainer import check_same_data, train
+from tfcifar.training.trainer import train
 
 
 def prune_run(
@@ -54,15 +52,7 @@ def prune_run(
     """
     recipe = fine_tuning_recipe(load_json(source.recipe), pruning, epochs, learning_rate)
     asked = {"source": source.name, "model_sha256": model_digest(source), **pruning.settings()}
-    check_output(output, "pruned", asked, recipe, resume)
-    splits, data = open_splits(recipe.data)
-    recipe = recipe.replace(data=data)
-    check_same_data(source, splits)
-    keras.utils.set_random_seed(recipe.seed)
-    if recipe.deterministic:
-        tf.config.experimental.enable_op_determinism()
-
-    model = load_model(source.model)
+    model, recipe, splits = open_source(source, output, "pruned", asked, recipe, resume)
     start = Start.behind(source, splits, model, {"pruned": asked})
     prune = partial(_prune_channels, devices=devices) if pruning.method == "channels" else _prune_magnitude
     found: dict = prune(model, recipe, splits, output, pruning, start, resume)

@@ -3,8 +3,9 @@
 import dataclasses
 from dataclasses import dataclass
 
+from export.derived_run import NO_TEACHERS, fine_tuned
 from pipelines.errors import check, unknown
-from tfcifar.recipe import Distill, MultiTask, Optimizer, Recipe, Schedule, SmallImages, Transfer
+from tfcifar.recipe import Optimizer, Recipe
 
 METHODS = ("magnitude", "channels")
 SCHEDULES = ("constant", "polynomial")
@@ -50,11 +51,10 @@ class Pruning:
 
 
 def fine_tuning_recipe(recipe: Recipe, pruning: Pruning, epochs: int, learning_rate: float | None) -> Recipe:
-    """How a pruned run of `recipe` is fine-tuned: its data, augmentation, batches and optimizer, all weights at once.
+    """How a pruned run of `recipe` is fine-tuned (see `fine_tuned`): with its optimizer, where it can be.
 
     The learning rate falls from `learning_rate` to zero; by default from the recipe's own peak, which does better than
     a low one (Renda et al. 2020, "Comparing Rewinding and Fine-tuning in Neural Network Pruning", arXiv:2003.02389).
-    The model is the classifier alone: a group head has done its work.
     """
     optimizer = recipe.optimizer
     if pruning.method == "magnitude":
@@ -63,14 +63,5 @@ def fine_tuning_recipe(recipe: Recipe, pruning: Pruning, epochs: int, learning_r
             optimizer = ADAM
     peak = optimizer.learning_rate if learning_rate is None else learning_rate
     optimizer = dataclasses.replace(optimizer, learning_rate=peak, ema_decay=None, swa_epochs=0)
-    return recipe.replace(
-        name=f"{recipe.name}-pruned",
-        epochs=epochs,
-        optimizer=optimizer,
-        schedule=Schedule("cosine"),
-        transfer=Transfer(),
-        small_images=SmallImages(),
-        multi_task=MultiTask(),
-        distill=recipe.distill if pruning.method == "channels" else Distill(),  # `fine_tune` knows no teachers
-        early_stopping_patience=None,
-    )
+    distill = recipe.distill if pruning.method == "channels" else NO_TEACHERS  # `fine_tune` knows none
+    return fine_tuned(recipe, "pruned", epochs, optimizer, distill)

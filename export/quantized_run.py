@@ -1,13 +1,12 @@
 """A run fine-tuned as it will compute in INT8, as a run directory like any other, with its .tflite file."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from export.calibration_data import representative_images
 from export.card import FORMATS
-from export.derived_run import check_output
+from export.derived_run import fine_tuned, open_source
 from export.fine_tune import fine_tune
 from export.fold import fold
 from export.quantization_aware import quantization_aware, trained_weights
@@ -17,13 +16,11 @@ from pipelines.examples import Examples
 from tfcifar.environment import record_command
 from tfcifar.evaluation.openings import model_digest
 from tfcifar.models.feature_maps import images_to_predict
-from tfcifar.models.saved import load_model
-from tfcifar.recipe import Distill, MultiTask, Optimizer, Recipe, Schedule, SmallImages, Transfer
-from tfcifar.recipe_data import open_splits
+from tfcifar.recipe import Optimizer, Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
 from tfcifar.training.start import Start
-from tfcifar.training.trainer import begin_run, check_same_data
+from tfcifar.training.trainer import begin_run
 
 
 def quantize_run(
@@ -49,15 +46,7 @@ def quantize_run(
     """
     recipe = quantization_recipe(load_json(source.recipe), epochs, learning_rate)
     asked = {"source": source.name, "model_sha256": model_digest(source), "keep_zeros": keep_zeros}
-    check_output(output, "quantized", asked, recipe, resume)
-    splits, data = open_splits(recipe.data)
-    recipe = recipe.replace(data=data)
-    check_same_data(source, splits)
-    keras.utils.set_random_seed(recipe.seed)
-    if recipe.deterministic:
-        tf.config.experimental.enable_op_determinism()
-
-    model = load_model(source.model)
+    model, recipe, splits = open_source(source, output, "quantized", asked, recipe, resume)
     representative = representative_images(splits)
     clone = quantization_aware(model, representative, keep_zeros)
     at_once = images_to_predict(model)
@@ -86,23 +75,14 @@ def quantize_run(
 
 
 def quantization_recipe(recipe: Recipe, epochs: int, learning_rate: float) -> Recipe:
-    """How a run of `recipe` is fine-tuned: its data, augmentation and batches, Adam, all weights at once.
+    """How a run of `recipe` is fine-tuned (see `fine_tuned`): by Adam.
 
     What is learned is what the float network says of each image, so that labels, teachers and groups have no part.
     """
-    return recipe.replace(
-        name=f"{recipe.name}-int8",
-        epochs=epochs,
-        optimizer=Optimizer("adam", learning_rate=learning_rate),
-        schedule=Schedule("cosine"),
-        transfer=Transfer(),
-        small_images=SmallImages(),
-        multi_task=MultiTask(),
-        distill=Distill(),
-        early_stopping_patience=None,
-        # TensorFlow's gradients of rounding have no deterministic kernels on a GPU.
-        deterministic=recipe.deterministic and not tf.config.list_physical_devices("GPU"),
-    )
+    # TensorFlow's gradients of rounding have no deterministic kernels on a GPU.
+    deterministic = recipe.deterministic and not tf.config.list_physical_devices("GPU")
+    optimizer = Optimizer("adam", learning_rate=learning_rate)
+    return fine_tuned(recipe, "int8", epochs, optimizer).replace(deterministic=deterministic)
 
 
 def _accuracy(clone: tf_keras.Model, examples: Examples, batch_size: int) -> float:
