@@ -22,6 +22,7 @@ CASES = {
     "small_cnn": Model("small_cnn", dropout=0.1, widths=(6, 8)),
     "fast_cnn": Model("fast_cnn", widths=(6, 8, 8)),
     "fast_cnn_deep": Model("fast_cnn_deep", widths=(6, 8, 6)),
+    "fast_cnn_late": Model("fast_cnn_late", widths=(6, 8, 6)),
     "residual_cnn": Model("residual_cnn", widths=(6, 8, 8)),
     "attention_cnn": Model("attention_cnn", attention="se", widths=(6, 8)),
     "joined": "joined",

@@ -121,7 +121,7 @@ def test_whitening_is_set_from_the_images_and_never_trains():
     assert not layer.trainable_weights
 
 
-@pytest.mark.parametrize("name", ["fast_cnn", "fast_cnn_deep"])
+@pytest.mark.parametrize("name", ["fast_cnn", "fast_cnn_deep", "fast_cnn_late"])
 def test_the_saved_network_gives_equal_outputs_after_training(name, tmp_path):
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     model = build_model(Model(name, widths=(8, 16, 16)), (32, 32, 3), 10, MEAN, STD)

@@ -2,7 +2,8 @@
 
 - The first layer is not learned: it decorrelates 2x2 patches of the training images, so that all directions of the
   input weigh the same from the first step on.
-- Pooling follows the first convolution of each block at once: what comes after costs a quarter.
+- Pooling follows the first convolution of each block at once: what comes after costs a quarter. Where size counts more
+  than time, as in `fast_cnn_late`, it comes after the second.
 - Convolutions start as the identity beside random filters, so that the signal reaches the head before anything is
   learned; a third convolution in a block is residual for the same reason.
 - BatchNorm has no scale (the next convolution can scale) and a low momentum, for runs of few steps.
@@ -60,17 +61,21 @@ def norm(x: keras.KerasTensor, momentum: float, name: str) -> keras.KerasTensor:
     return FusedBatchNormalization(scale=False, momentum=momentum, epsilon=1e-12, name=f"{name}_norm")(x)
 
 
-def block(x: keras.KerasTensor, filters: int, depth: int, momentum: float, name: str) -> keras.KerasTensor:
-    """A convolution before the pooling, `depth` - 1 after it; with three, the last is residual."""
-    x = conv(x, filters, f"{name}_1")
-    x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)
-    x = FusedGelu(name=f"{name}_1_gelu")(norm(x, momentum, f"{name}_1"))
+def block(
+    x: keras.KerasTensor, filters: int, depth: int, momentum: float, name: str, pool_after: int = 1
+) -> keras.KerasTensor:
+    """`depth` convolutions, `pool_after` of them before the pooling; with three, what follows it is residual."""
     shortcut = x
-    for index in range(2, depth + 1):
-        x = norm(conv(x, filters, f"{name}_{index}"), momentum, f"{name}_{index}")
+    for index in range(1, depth + 1):
+        x = conv(x, filters, f"{name}_{index}")
+        if index == pool_after:
+            x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)
+        x = norm(x, momentum, f"{name}_{index}")
         if index == 3:
             x = layers.Add(name=f"{name}_add")([x, shortcut])
         x = FusedGelu(name=f"{name}_{index}_gelu")(x)
+        if index == pool_after:
+            shortcut = x
     return x
 
 
@@ -83,6 +88,7 @@ def fast_cnn(
     widths: Sequence[int] = (64, 256, 256),
     depth: int = 2,
     norm_momentum: float = 0.6,
+    late_pooling: bool = False,
 ) -> keras.Model:
     """Images [n, h, w, 3] in 0..255 -> float32 logits [n, num_classes].
 
@@ -90,13 +96,15 @@ def fast_cnn(
 
     Args:
         depth: convolutions in a block, 2 or 3.
+        late_pooling: behind the second convolution of the second and later blocks, where it takes four times the MACs.
         norm_momentum: low, since fast_94's runs have only a few hundred steps.
     """
     inputs = keras.Input(image_shape, name="images")
     x = standardize(mean, std)(inputs)
     x = FusedGelu(name="whitening_gelu")(PatchWhitening(name="whitening")(x))
     for index, filters in enumerate(widths, start=1):
-        x = block(x, filters, depth, norm_momentum, name=f"block{index}")
+        pool_after = 2 if late_pooling and index > 1 else 1
+        x = block(x, filters, depth, norm_momentum, f"block{index}", pool_after)
     x = layers.GlobalMaxPooling2D(name="pool")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
     # Wide weights on small features: the head keeps its direction while the features under it change fast.
@@ -108,3 +116,4 @@ def fast_cnn(
 
 fast_cnn_wide = partial(fast_cnn, widths=(128, 384, 384))
 fast_cnn_deep = partial(fast_cnn, widths=(128, 384, 512), depth=3)
+fast_cnn_late = partial(fast_cnn_deep, late_pooling=True)

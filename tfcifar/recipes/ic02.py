@@ -15,7 +15,7 @@ from tfcifar.recipes import level_5
 def get_recipe() -> Recipe:
     return level_5.get_recipe().replace(
         name="ic02",
-        model=Model("fast_cnn_deep", widths=(64, 88, 84)),
+        model=Model("fast_cnn_late", widths=(64, 88, 84)),
         small_images=SmallImages(epochs=45, image_size=24),
         epochs=150,
     )
