@@ -21,7 +21,7 @@ NETWORKS = {
     "fast_cnn": "**The fast network** in the manner of airbench @cite:jordan2024: a first convolution that whitens "
     "patches and is not trained, stages of identity-initialized convolutions with GELU, a max-pooled head with scaled "
     "logits. `fast_cnn_wide` has more channels, `fast_cnn_deep` a third convolution in each block with residual "
-    "connections.",
+    "connections, `fast_cnn_late` also a later pooling.",
     "residual_cnn": "**A residual network** @cite:he2016 of four stages.",
     "attention_cnn": "**The same residual network with attention**: squeeze-and-excitation @cite:hu2018, CBAM "
     "@cite:woo2018 or self-attention @cite:vaswani2017 on its small maps.",
