@@ -88,7 +88,7 @@ def fast_cnn(
     widths: Sequence[int] = (64, 256, 256),
     depth: int = 2,
     norm_momentum: float = 0.6,
-    late_pooling: bool = False,
+    late_pooling: int = 0,
 ) -> keras.Model:
     """Images [n, h, w, 3] in 0..255 -> float32 logits [n, num_classes].
 
@@ -96,14 +96,14 @@ def fast_cnn(
 
     Args:
         depth: convolutions in a block, 2 or 3.
-        late_pooling: behind the second convolution of the second and later blocks, where it takes four times the MACs.
+        late_pooling: in so many of the last blocks behind the second convolution, which then takes four times the MACs.
         norm_momentum: low, since fast_94's runs have only a few hundred steps.
     """
     inputs = keras.Input(image_shape, name="images")
     x = standardize(mean, std)(inputs)
     x = FusedGelu(name="whitening_gelu")(PatchWhitening(name="whitening")(x))
     for index, filters in enumerate(widths, start=1):
-        pool_after = 2 if late_pooling and index > 1 else 1
+        pool_after = 2 if index > len(widths) - late_pooling else 1
         x = block(x, filters, depth, norm_momentum, f"block{index}", pool_after)
     x = layers.GlobalMaxPooling2D(name="pool")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
@@ -116,4 +116,5 @@ def fast_cnn(
 
 fast_cnn_wide = partial(fast_cnn, widths=(128, 384, 384))
 fast_cnn_deep = partial(fast_cnn, widths=(128, 384, 512), depth=3)
-fast_cnn_late = partial(fast_cnn_deep, late_pooling=True)
+fast_cnn_late = partial(fast_cnn_deep, late_pooling=2)
+fast_cnn_late_1 = partial(fast_cnn_deep, late_pooling=1)
