@@ -44,6 +44,7 @@ MODELS = {
         "tfcifar.models.fast_cnn:fast_cnn_late",
         "fast_cnn_deep with a later pooling: more accurate for its size, slower",
     ),
+    "fast_cnn_late_1": Entry("tfcifar.models.fast_cnn:fast_cnn_late_1", "the same in its last block only"),
     "residual_cnn": Entry(
         "tfcifar.models.residual_cnn:residual_cnn", "residual stages 64-128-256-512, max and average pooling"
     ),
