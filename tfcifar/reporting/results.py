@@ -159,7 +159,7 @@ def command_without_run(command: str) -> str:
 
 def command_of_seeds(command: str, seeds: Sequence[int]) -> str:
     """The command that makes all runs of a recipe; one that takes no seeds (of a run made from another) as it is."""
-    if " -m tfcifar.train " not in command:
+    if not re.search(r" -m tfcifar\.train\b", command):
         return command
     return f"{command_without_run(command)} --seed {' '.join(map(str, seeds))}"
 
