@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 from tensorflow.lite.python import schema_py_generated as schema
-from tensorflow.lite.tools import flatbuffer_utils
 
+from export.flatbuffer import read, shrink
 from export.fold import fold
 from export.tf_keras_bridge import to_tf_keras
 from pipelines.errors import InputError, unknown
@@ -49,6 +49,7 @@ def write_tflite(model: keras.Model, path: Path, form: str, representative: np.n
     else:
         content = _convert(_float_converter(clone, form))
         check_types(content, integers_only=False)
+        content = shrink(content)
     write_whole(path, lambda temporary: temporary.write_bytes(content))
 
 
@@ -57,7 +58,7 @@ def convert_to_int8(clone: tf_keras.Model, representative: np.ndarray) -> bytes:
     _convert(_float_converter(clone, "float32"))  # what has no kernel is an error here, and would end the process there
     content = _convert(_int8_converter(clone, representative))
     check_types(content, integers_only=True)
-    return content
+    return shrink(content)
 
 
 def _int8_converter(clone: tf_keras.Model, representative: np.ndarray) -> tf.lite.TFLiteConverter:
@@ -112,9 +113,9 @@ def _converter(clone: tf_keras.Model, dtype: tf.DType) -> tf.lite.TFLiteConverte
 def tensor_types(content: bytes) -> dict[str, str]:
     """The type of every tensor in a .tflite file, such as "INT8", by "graph/index name"."""
     types = {value: name for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
-    graphs = _read(content).subgraphs
+    graphs = read(content).subgraphs
     return {
-        f"{number}/{index} {tensor.name.decode()}": types[tensor.type]
+        f"{number}/{index} {(tensor.name or b'').decode()}": types[tensor.type]
         for number, graph in enumerate(graphs)
         for index, tensor in enumerate(graph.tensors)
     }
@@ -122,14 +123,10 @@ def tensor_types(content: bytes) -> dict[str, str]:
 
 def check_types(content: bytes, integers_only: bool) -> None:
     """Raises InputError where a .tflite file needs other than the built-in kernels, or floats with `integers_only`."""
-    custom = [code.customCode.decode() for code in _read(content).operatorCodes if code.customCode]
+    custom = [code.customCode.decode() for code in read(content).operatorCodes if code.customCode]
     if custom:
         raise InputError(f"tflite: expected built-in operations alone, found {', '.join(custom)}.")
     floats = {name: kind for name, kind in tensor_types(content).items() if kind not in INTEGERS}
     if integers_only and floats:
         first = "; ".join(f"{kind} {name}" for name, kind in list(floats.items())[:3])
         raise InputError(f"tflite: expected integers alone, found {len(floats)} tensors of other types: {first}.")
-
-
-def _read(content: bytes) -> schema.ModelT:
-    return flatbuffer_utils.convert_bytearray_to_object(bytearray(content))

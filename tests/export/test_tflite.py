@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 from keras import layers
 
+import export.tflite
 from export.calibration_data import representative_images
+from export.flatbuffer import ALIGNMENT, read, shrink
+from export.fold import fold
 from export.quantization_error import quantization_errors
 from export.runtimes import open_artifact
+from export.tf_keras_bridge import to_tf_keras
 from export.tflite import FORMS, check_types, tensor_types, write_tflite
 from pipelines.errors import InputError
 from tests.export.models import build, images, outputs
@@ -67,6 +71,36 @@ def test_what_has_no_integer_kernel_is_an_error_and_nothing_is_written(layer, me
     with pytest.raises(InputError, match=message):
         write_tflite(model, tmp_path / "model.tflite", "int8", pictures(model, 4))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_shrunk_to_the_same_network(tmp_path):
+    """What the converter itself writes, and the same without repetitions: every bit of the logits, every number."""
+    model, examples = build("resnet8"), pictures(build("resnet8"), 20)
+    clone = to_tf_keras(fold(model), flatten=True)
+    converted = export.tflite._convert(export.tflite._int8_converter(clone, examples))
+    small = shrink(converted)
+    assert len(small) < 0.95 * len(converted)
+    files = [tmp_path / "converted.tflite", tmp_path / "small.tflite"]
+    for path, content in zip(files, (converted, small), strict=True):
+        path.write_bytes(content)
+    np.testing.assert_array_equal(*(open_artifact(path)(examples) for path in files))
+
+    before, after = read(converted), read(small)
+    for expected, received in zip(before.subgraphs[0].tensors, after.subgraphs[0].tensors, strict=True):
+        np.testing.assert_array_equal(received.quantization.scale, expected.quantization.scale)
+        np.testing.assert_array_equal(received.quantization.zeroPoint, expected.quantization.zeroPoint)
+        np.testing.assert_array_equal(after.buffers[received.buffer].data, before.buffers[expected.buffer].data)
+    names = [tensor.name for tensor in after.subgraphs[0].tensors if tensor.name]
+    assert len(set(names)) == len(names)
+
+
+def test_weights_in_a_shrunk_file_are_aligned_as_the_format_asks(tmp_path):
+    path = tmp_path / "model.tflite"
+    write_tflite(build("small_cnn"), path, "float32")
+    content = path.read_bytes()
+    kernels = [buffer.data for buffer in read(content).buffers if buffer.data is not None and len(buffer.data) > 100]
+    assert kernels
+    assert all(content.index(kernel.tobytes()) % ALIGNMENT == 0 for kernel in kernels)
 
 
 def test_weights_are_quantized_per_channel(tmp_path):

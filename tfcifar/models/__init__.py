@@ -23,7 +23,7 @@ class Entry:
 
     @property
     def module(self) -> str:
-        """Where it is built: models of one module differ in size only."""
+        """Where it is built: models of one module have heads of one kind."""
         return self.builder.partition(":")[0]
 
     def load(self):
