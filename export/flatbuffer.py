@@ -20,7 +20,8 @@ def read(content: bytes) -> schema.ModelT:
 def shrink(content: bytes) -> bytes:
     """The same network in fewer bytes; inputs, outputs and signatures keep their names.
 
-    The output of an operation keeps the first of its names, "network/layer/operation", which tells where it is from.
+    The output of an operation keeps the end of the first of its names, "layer/operation", which tells where it is from;
+    `quant_`, as TF-MOT calls the layers that it wraps, is left out.
     """
     model = read(content)
     for graph in model.subgraphs:
@@ -30,8 +31,9 @@ def shrink(content: bytes) -> bytes:
         for index, tensor in enumerate(graph.tensors):
             if index in made - kept:
                 first = tensor.name.partition(b";")[0]
-                tensor.name = tensor.name if first in taken else first
-                taken.add(first)
+                short = first.partition(b"/")[2].removeprefix(b"quant_") or first
+                tensor.name = tensor.name if short in taken else short
+                taken.add(short)
             elif index not in kept:
                 tensor.name = None
     builder = _Builder()

@@ -96,6 +96,5 @@ class _Recorder:
 
 
 def _layer(name: str) -> str:
-    """ "fast_cnn/whitening/BiasAdd;..." -> "whitening"; the last one, which has no such path, is the logits."""
-    path = name.split(";")[0].split("/")
-    return path[1] if len(path) > 1 else CLASSES
+    """ "whitening/BiasAdd" -> "whitening"; the output of the file, "StatefulPartitionedCall:0", is the logits."""
+    return CLASSES if name.startswith("StatefulPartitionedCall") else name.partition("/")[0]

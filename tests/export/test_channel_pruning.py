@@ -24,6 +24,7 @@ CASES = {
     "fast_cnn_deep": Model("fast_cnn_deep", widths=(6, 8, 6)),
     "fast_cnn_late": Model("fast_cnn_late", widths=(6, 8, 6)),
     "residual_cnn": Model("residual_cnn", widths=(6, 8, 8)),
+    "separable_cnn": Model("separable_cnn", widths=(6, 8, 8, 10)),
     "attention_cnn": Model("attention_cnn", attention="se", widths=(6, 8)),
     "joined": "joined",
 }

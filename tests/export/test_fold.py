@@ -10,7 +10,17 @@ from tests.export.models import build, images, outputs, randomized
 
 
 @pytest.mark.parametrize(
-    "name", ["small_cnn", "fast_cnn", "fast_cnn_deep", "fast_cnn_late", "residual_cnn", "attention_cnn", "mobilenet"]
+    "name",
+    [
+        "small_cnn",
+        "fast_cnn",
+        "fast_cnn_deep",
+        "fast_cnn_late",
+        "residual_cnn",
+        "attention_cnn",
+        "separable_cnn",
+        "mobilenet",
+    ],
 )
 def test_outputs_stay_the_same(name):
     model = build(name)

@@ -5,20 +5,22 @@
 
 Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
-Without teachers and after twelve epochs the fast network had a validation accuracy of 0.8828 (n=1), its deeper sibling
-of equal size 0.8808. Whether images should be mixed for a network of this size is open: after thirty epochs it had
-0.8932 with them and 0.8896 with whole ones alone, after 200 and 160 epochs 0.9010 and 0.9024 (n=1; the teacher of the
-runs on whole images was level 2 alone).
+Bytes are what it lacks, and separable convolutions make the most of them. After thirty epochs, without activations
+between the two of a pair, they had a validation accuracy of 0.897 and a training loss of 0.371; `fast_cnn` of as many
+bytes had 0.893 and 0.399, and 0.901 after 200 epochs. After fifteen epochs the training loss was 0.461 without
+normalization between the two, 0.437 with it; an activation too took 0.014 off after six (n=1 each).
 """
 
-from tfcifar.recipe import Model, Recipe, SmallImages
+from tfcifar.recipe import Data, Model, Optimizer, Recipe, SmallImages
 from tfcifar.recipes import level_5
 
 
 def get_recipe() -> Recipe:
     return level_5.get_recipe().replace(
         name="ic01",
-        model=Model("fast_cnn", widths=(24, 48, 46)),
-        small_images=SmallImages(epochs=60, image_size=24),
-        epochs=200,
+        data=Data(validation_fraction=0.02),
+        model=Model("separable_cnn"),
+        optimizer=Optimizer("muon", learning_rate=0.17, momentum=0.6, weight_decay=0.0083, adam_ratio=0.02),
+        small_images=SmallImages(epochs=72, image_size=24),
+        epochs=180,
     )

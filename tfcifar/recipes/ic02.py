@@ -9,13 +9,14 @@ Its size is limited more than its MACs: pooling comes late. After twenty epochs 
 of `fast_cnn_deep` with as many parameters and four fifths of the MACs 0.930 (n=1).
 """
 
-from tfcifar.recipe import Model, Recipe, SmallImages
+from tfcifar.recipe import Data, Model, Recipe, SmallImages
 from tfcifar.recipes import level_5
 
 
 def get_recipe() -> Recipe:
     return level_5.get_recipe().replace(
         name="ic02",
+        data=Data(validation_fraction=0.02),
         model=Model("fast_cnn_late", widths=(64, 88, 84)),
         small_images=SmallImages(epochs=45, image_size=24),
         epochs=150,
