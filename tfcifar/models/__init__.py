@@ -46,7 +46,7 @@ MODELS = {
     ),
     "fast_cnn_late_1": Entry("tfcifar.models.fast_cnn:fast_cnn_late_1", "the same in its last block only"),
     "separable_cnn": Entry(
-        "tfcifar.models.separable_cnn:separable_cnn", "separable convolutions, residual: most accurate for its bytes"
+        "tfcifar.models.separable_cnn:separable_cnn", "separable convolutions, residual: deep for its bytes"
     ),
     "residual_cnn": Entry(
         "tfcifar.models.residual_cnn:residual_cnn", "residual stages 64-128-256-512, max and average pooling"
