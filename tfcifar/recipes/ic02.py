@@ -4,8 +4,8 @@
     python -m export.compress runs/ic02-cpu-seed0
 
 Taught by a run of level 2 (95.83%) and one of level 3 that holds the validation images out (95.40%), its test accuracy
-is 94.24% (n=1), after 190 min on one core; in INT8, after four epochs of export.quantize, 94.19% in 490,736 bytes, which
-is zoo/ic02. Other teachers: --teacher RUN_OR_ENSEMBLE...
+is 94.24% (n=1), after 190 min on one core; in INT8, after four epochs of export.quantize, 94.19% in 490,736 bytes,
+which is zoo/ic02. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
 Its size is limited more than its MACs: pooling comes late. After twenty epochs its validation accuracy was 0.938, that
 of `fast_cnn_deep` with as many parameters and four fifths of the MACs 0.930 (n=1).

@@ -5,8 +5,8 @@
 
 Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
-Its last block pools late: after twenty epochs its validation accuracy was 0.943, with early pooling 0.938 (n=1), at 0.45
-and 0.43 of the student's latency. Late pooling in two blocks is too slow: 0.54.
+Its last block pools late: after twenty epochs its validation accuracy was 0.943, with early pooling 0.938 (n=1), at
+0.45 and 0.43 of the student's latency. Late pooling in two blocks is too slow: 0.54.
 """
 
 from tfcifar.recipe import Data, Model, Recipe, SmallImages
