@@ -172,12 +172,18 @@ class Distill:
     # Epochs with augmented images of their own; later ones repeat them, and cost the teachers nothing. 0: as many as
     # there are.
     views: int = 0
+    # Pixels by which repeated images are shifted at most, at random, and mirrored at random too where the recipe flips:
+    # the student cannot learn them by heart, while the teachers are taken to say the same.
+    jitter: int = 0
     feature_weight: float = 0.0  # of the distance to the features of the one teacher (FitNets, arXiv:1412.6550)
 
     def __post_init__(self):
         check(0 < self.temperature < math.inf, "distill.temperature", "a finite number above 0", self.temperature)
         check(0 <= self.weight <= 1, "distill.weight", "a number from 0 to 1", self.weight)
         check(self.views >= 0, "distill.views", "at least 0", self.views)
+        check(self.jitter >= 0, "distill.jitter", "at least 0", self.jitter)
+        check(self.jitter == 0 or self.views > 0, "distill.jitter", "0 where distill.views is 0: no image is repeated",
+              self.jitter)  # fmt: skip
         check(0 <= self.feature_weight < math.inf, "distill.feature_weight", "at least 0", self.feature_weight)
         check(
             self.feature_weight == 0 or len(self.teachers) == 1,

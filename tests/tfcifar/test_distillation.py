@@ -8,6 +8,7 @@ from scipy.special import log_softmax, rel_entr, softmax
 
 from pipelines.augment_config import Augment
 from pipelines.errors import InputError
+from pipelines.sharding import Shares
 from tests.export.models import build
 from tests.tfcifar.tiny_training import interrupt_after, recipe
 from tfcifar.models.image_size import at_image_size
@@ -19,11 +20,11 @@ from tfcifar.training.distillation import (
     CLASSES,
     FEATURES,
     DistillationLoss,
-    Targets,
     Teachers,
     label_accuracy,
     with_feature_projection,
 )
+from tfcifar.training.distillation_targets import Targets
 from tfcifar.training.trainer import train
 
 
@@ -99,8 +100,50 @@ def test_the_teacher_is_asked_about_the_very_images_that_the_student_sees(splits
     )
 
 
+def moved_by(image: np.ndarray, pixels: int) -> list[np.ndarray]:
+    """All that an image can be when shifted by up to `pixels`, its border reflected, and mirrored or not."""
+    height, width, _ = image.shape
+    padded = np.pad(image, ((pixels, pixels), (pixels, pixels), (0, 0)), mode="reflect")
+    offsets = range(2 * pixels + 1)
+    shifted = [padded[y : y + height, x : x + width] for y in offsets for x in offsets]
+    return shifted + [each[:, ::-1] for each in shifted]
+
+
+def test_images_that_come_again_are_moved_a_little_with_what_the_teacher_said_before(splits, teacher, tmp_path):
+    asked = student(teacher, views=1, jitter=1)
+    targets = Targets(asked, splits, tmp_path)
+    targets.compute(Teachers(asked, splits))
+    epochs = [list(targets.join(train_batches(asked, splits, at, at + 1), at, at + 1)) for at in range(3)]
+    plain = list(Targets(student(teacher, views=1), splits, tmp_path).join(train_batches(asked, splits, 0, 1), 0, 1))
+    kinds = set()
+    for first, second, third, untouched in zip(*epochs, plain, strict=True):
+        np.testing.assert_array_equal(first[0], untouched[0])
+        np.testing.assert_array_equal(first[1], third[1])
+        assert not np.array_equal(second[0], third[0])
+        for before, after in zip(first[0].numpy(), third[0].numpy(), strict=True):
+            (kind, *_) = [at for at, each in enumerate(moved_by(before, 1)) if np.array_equal(each, after)]
+            kinds.add(kind)
+    assert len(kinds) > 12
+    assert {kind // 9 for kind in kinds} == {0, 1}
+    unmirrored = student(teacher, views=1, jitter=1, augment=Augment(crop_padding=1))
+    images, _ = next(iter(targets.join(train_batches(unmirrored, splits, 1, 2), 1, 2)))
+    assert images.shape == first[0].shape
+
+
+def test_devices_that_share_a_batch_move_its_images_as_one_does(splits, teacher, tmp_path):
+    asked = student(teacher, views=1, jitter=2)
+    targets = Targets(asked, splits, tmp_path)
+    targets.compute(Teachers(asked, splits))
+    batches = targets.join(train_batches(asked, splits, 1, 2), 1, 2)
+    shares = [Shares(worker, worker + 1, 3) for worker in range(3)]
+    parts = [targets.join(train_batches(asked, splits, 1, 2, shares=each), 1, 2, each) for each in shares]
+    for (images, said), *of_each in zip(batches, *parts, strict=True):
+        np.testing.assert_array_equal(images, np.concatenate([each[0] for each in of_each]))
+        np.testing.assert_array_equal(said, np.concatenate([each[1] for each in of_each]))
+
+
 def test_a_student_that_is_interrupted_ends_as_an_undisturbed_one(splits, teacher, tmp_path, monkeypatch):
-    recipe = student(teacher, epochs=2, views=1, feature_weight=0.5).replace(deterministic=True)
+    recipe = student(teacher, epochs=2, views=1, jitter=1, feature_weight=0.5).replace(deterministic=True)
     whole, stopped = RunDir(tmp_path / "whole"), RunDir(tmp_path / "stopped")
     train(recipe, splits, whole)
     interrupt_after(1, monkeypatch)
@@ -145,6 +188,8 @@ def test_a_teacher_that_changed_meanwhile_is_refused(splits, teacher, tmp_path):
 def test_what_does_not_go_together_is_refused(teacher):
     with pytest.raises(InputError, match="0, or exactly one teacher"):
         Distill(("a", "b"), feature_weight=1.0)
+    with pytest.raises(InputError, match="no image is repeated"):
+        Distill(("a",), jitter=1)
     with pytest.raises(InputError, match="one_hot with distill"):
         student(teacher, augment=Augment()).replace(labels="integer")
 

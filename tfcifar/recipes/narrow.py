@@ -6,18 +6,24 @@
 Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
 Its last block pools late: after twenty epochs its validation accuracy was 0.943, with early pooling 0.938 (n=1), at
-0.45 and 0.43 of the student's latency. Late pooling in two blocks is too slow: 0.54.
+0.45 and 0.43 of the student's latency. Late pooling in two blocks is too slow: 0.54. After 160 epochs without
+`jitter`, its Kullback-Leibler divergence from the teachers was 0.030 on the views that it had seen and 0.062 on others
+of the same images: it had learned them by heart.
 """
+
+import dataclasses
 
 from tfcifar.recipe import Data, Model, Recipe, SmallImages
 from tfcifar.recipes import level_5
 
 
 def get_recipe() -> Recipe:
-    return level_5.get_recipe().replace(
+    student = level_5.get_recipe()
+    return student.replace(
         name="narrow",
         data=Data(validation_fraction=0.02),
         model=Model("fast_cnn_late_1", widths=(64, 112, 128)),
-        small_images=SmallImages(epochs=48, image_size=24),
-        epochs=160,
+        distill=dataclasses.replace(student.distill, jitter=2),
+        small_images=SmallImages(epochs=68, image_size=24),
+        epochs=224,
     )

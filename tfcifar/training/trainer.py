@@ -19,7 +19,8 @@ from tfcifar.run_dir import RunDir, read_json, write_json, write_text
 from tfcifar.training.callbacks import EndOfEpoch, Progress, ReduceOnPlateau, RunState, should_stop_early
 from tfcifar.training.checkpoint import read_header, restore_state, state_variables
 from tfcifar.training.devices import ONE, Devices
-from tfcifar.training.distillation import Targets, Teachers, training_dataset, with_feature_projection
+from tfcifar.training.distillation import Teachers, with_feature_projection
+from tfcifar.training.distillation_targets import Targets, training_dataset
 from tfcifar.training.divergence import DivergedError, StopIfDiverged, explain, go_on, may_go_on
 from tfcifar.training.initial_model import initial_model
 from tfcifar.training.objectives import training_objective, validation_objective
