@@ -15,7 +15,8 @@ from pipelines.datasets import make_image_dataset
 from pipelines.examples import Examples
 from tfcifar.environment import record_command
 from tfcifar.evaluation.openings import model_digest
-from tfcifar.models.feature_maps import images_to_predict
+from tfcifar.models.feature_maps import images_to_differentiate, images_to_predict
+from tfcifar.models.saved import load_model
 from tfcifar.recipe import Optimizer, Recipe
 from tfcifar.recipe_json import load_json
 from tfcifar.run_dir import RunDir, read_json, write_json, write_whole
@@ -44,7 +45,9 @@ def quantize_run(
     Raises:
         InputError: `output` is taken; other data than the source's; a layer that cannot be quantized.
     """
-    recipe = quantization_recipe(load_json(source.recipe), epochs, learning_rate)
+    # Rounding keeps each map once more: of mobilenet_v3_small at 128 pixels, 1,000 images at once took over 20 GB.
+    most = 2 * images_to_differentiate(load_model(source.model))
+    recipe = quantization_recipe(load_json(source.recipe), epochs, learning_rate, most)
     asked = {"source": source.name, "model_sha256": model_digest(source), "keep_zeros": keep_zeros}
     model, recipe, splits = open_source(source, output, "quantized", asked, recipe, resume)
     representative = representative_images(splits)
@@ -74,15 +77,18 @@ def quantize_run(
     return environment["quantized"]
 
 
-def quantization_recipe(recipe: Recipe, epochs: int, learning_rate: float) -> Recipe:
-    """How a run of `recipe` is fine-tuned (see `fine_tuned`): by Adam.
+def quantization_recipe(recipe: Recipe, epochs: int, learning_rate: float, most_images: int) -> Recipe:
+    """How a run of `recipe` is fine-tuned (see `fine_tuned`): by Adam, its batches halved until they fit into memory.
 
     What is learned is what the float network says of each image, so that labels, teachers and groups have no part.
     """
     # TensorFlow's gradients of rounding have no deterministic kernels on a GPU.
     deterministic = recipe.deterministic and not tf.config.list_physical_devices("GPU")
     optimizer = Optimizer("adam", learning_rate=learning_rate)
-    return fine_tuned(recipe, "int8", epochs, optimizer).replace(deterministic=deterministic)
+    batch_size = recipe.batch_size
+    while batch_size > most_images:
+        batch_size = -(-batch_size // 2)
+    return fine_tuned(recipe, "int8", epochs, optimizer).replace(deterministic=deterministic, batch_size=batch_size)
 
 
 def _accuracy(clone: tf_keras.Model, examples: Examples, batch_size: int) -> float:

@@ -20,6 +20,7 @@ from tests.export.models import build, images, outputs
 from tests.integration.commands import SMOKE, error_lines, run
 from tfcifar.models.saved import load_model
 from tfcifar.recipe_json import load_json
+from tfcifar.recipes import load
 from tfcifar.run_dir import write_text
 
 
@@ -105,7 +106,13 @@ def test_a_deterministic_run_is_fine_tuned_so_but_on_a_gpu_which_has_no_such_gra
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", enabled)
     run("export.quantize", source, "--epochs", 1, "--output", tmp_path / "output", expect=130)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-    assert not quantization_recipe(recipe, 1, 0.01).deterministic
+    assert not quantization_recipe(recipe, 1, 0.01, 1000).deterministic
+
+
+def test_batches_that_would_not_fit_into_memory_are_halved():
+    recipe = load("ic01")
+    sizes = [quantization_recipe(recipe, 1, 0.01, most).batch_size for most in (1000, 999, 300, 1)]
+    assert (recipe.batch_size, sizes) == (1000, [1000, 500, 250, 1])
 
 
 def test_compress_takes_the_fine_tuned_file_as_it_is(quantized):
