@@ -56,8 +56,11 @@ def main(argv: list[str] | None = None) -> None:
     print(benchmark_files(args.artifact, args.output, *settings))
     print(f"report: {args.output / 'benchmark.html'}, benchmark.md, benchmark.json")
     if args.record:
+        from tfcifar.reporting.readme_table import update_readme
+
         record_latency(args.output)
-        print("recorded in results/latency/")
+        update_readme()
+        print("recorded in results/latency/ and, of models in zoo/, in the README")
 
 
 if __name__ == "__main__":

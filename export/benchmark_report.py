@@ -9,6 +9,7 @@ from export.benchmark_findings import int8_against_float, sentences
 from tfcifar.reporting.html import write_html
 from tfcifar.reporting.results import RESULTS, command_without_run, record_table
 from tfcifar.reporting.tables import duration, in_markdown, percent
+from tfcifar.reporting.zoo_record import record_latencies
 from tfcifar.run_dir import read_json, write_text
 
 NAMES = {"litert": "LiteRT", "onnxruntime": "ONNX Runtime", "keras": "Keras"}
@@ -152,7 +153,7 @@ def _images(batch: int) -> str:
 
 
 def record_latency(output: Path, folder: Path = RESULTS) -> None:
-    """Copy the tables and figures to results/latency/ and put the number of artefacts on record."""
+    """Copy tables and figures to results/latency/; put the number of artefacts and the zoo's latencies on record."""
     target = folder / "latency"
     target.mkdir(parents=True, exist_ok=True)
     for name in ("benchmark.json", "benchmark.md", *FIGURES):
@@ -165,3 +166,4 @@ def record_latency(output: Path, folder: Path = RESULTS) -> None:
     command = command_without_run(environment["command"])
     record_table("latency", "artefacts", len(results["artifacts"]), results["rounds"], command, results["seconds"],
                  environment, folder)  # fmt: skip
+    record_latencies(results, command, results=folder)

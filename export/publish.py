@@ -15,7 +15,8 @@ EPILOG = """examples:
   python -m tfcifar.train --recipe ic01 --teacher zoo/student
 
 zoo/NAME/ holds the float model with its recipe, the INT8 file with its card, and README.md, made of both. No image and
-nothing of the machine goes along. What is there of the same name is replaced, and so is its row in the README."""
+nothing of the machine goes along. What is there of the same name is replaced, and so are its
+figures in results/summary.json and its row in the README."""
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -32,11 +33,13 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     from export.zoo_entry import write_zoo_entry
     from tfcifar.reporting.readme_table import update_readme
+    from tfcifar.reporting.zoo_record import record_published
 
     folder = args.zoo / args.name
     with locked(folder):
         sizes = write_zoo_entry(RunDir.existing(args.run_dir), args.int8, args.name, folder)
     if args.zoo.resolve() == ZOO.resolve():
+        record_published(folder)
         update_readme()
     for file, size in sizes.items():
         print(f"{size / 1e6:8.3f} MB  {folder / file}")

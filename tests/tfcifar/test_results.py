@@ -11,6 +11,7 @@ from tfcifar.reporting.explanations import record_explanations
 from tfcifar.reporting.readme_table import readme_table, update_readme
 from tfcifar.reporting.results import FIGURES, command_of_seeds, command_without_run, record
 from tfcifar.reporting.run_report import EvaluatedRun
+from tfcifar.reporting.zoo_record import record_latencies, record_published
 from tfcifar.reporting.zoo_table import zoo_table
 from tfcifar.run_dir import RunDir, write_json
 
@@ -199,12 +200,48 @@ def test_models_of_the_zoo_have_a_row_each_the_best_first(tmp_path):
         (tmp_path / name).mkdir()
         write_json(tmp_path / name / f"{name}.int8.tflite.json", card)
         write_json(RunDir(tmp_path / name).metrics, {"accuracy": accuracy + 0.001})
-    student, tiny = zoo_table(tmp_path).splitlines()[2:]
-    assert student.startswith(
-        "| [student](zoo/student/README.md) | **95.12%** (94.72 to 95.42) | 95.22% | 98,000 | 12.5M"
-    )
+    student, tiny = zoo_table([], tmp_path).splitlines()[2:]
+    row = "| [student](zoo/student/README.md) | **95.12%** (94.72 to 95.42) | 95.22% | 98,000 | 12.5M |"
+    assert student == f"{row}  |  |"
     assert "**90.10%**" in tiny
     assert "87.0%" in tiny
+    latency = {"name": "student_int8", "metric": "latency_ms_p50", "value": 0.381}
+    student, tiny, *_, note = zoo_table([latency], tmp_path).splitlines()[2:]
+    assert student == f"{row} 0.381 |  |"
+    assert "one thread of LiteRT" in note
+
+
+def test_what_is_published_goes_on_record_and_its_latency_with_a_benchmark(tmp_path):
+    folder, results = tmp_path / "zoo" / "ic02", tmp_path / "results"
+    made_by = {"command": "python -m export.compress runs/wide", "commit": "abc"}
+    card = {"metrics": {"test": {"accuracy": 0.9419}}, "bytes": 490_736, "macs": 67_595_880, "made_by": made_by}
+    folder.mkdir(parents=True)
+    write_json(folder / "ic02.int8.tflite.json", card)
+    write_json(RunDir(folder).metrics, {"accuracy": 0.9424, "train_seconds": 60.0})
+    write_json(RunDir(folder).environment, {"hardware": "2 cores"})
+    record_published(folder, results)
+
+    file = str(folder / "ic02.int8.tflite")
+    times = [(file, 1, 1, 0.2104), (file, 2, 1, 0.15), (file, 1, 32, 5.0), ("runs/x.tflite", 1, 1, 9.0)]
+    keys = ("file", "threads", "batch", "p50_ms")
+    benchmark = {
+        "measurements": [dict(zip(keys, each, strict=True)) for each in times],
+        "environment": {"hardware": "2 cores", "commit": "def"},
+        "seconds": 61.2,
+    }
+    record_latencies(benchmark, "python -m export.benchmark", tmp_path / "zoo", results)
+    summary = json.loads((results / "summary.json").read_text())
+    assert {(each["name"], each["details"]) for each in summary} == {("tiny_ic02_int8", "zoo/ic02/")}
+    assert {each["metric"]: (each["value"], each["unit"], each["commit"]) for each in summary} == {
+        "test_accuracy": (0.9419, "fraction", "abc"),
+        "float_accuracy": (0.9424, "fraction", "abc"),
+        "bytes": (490_736, "bytes", "abc"),
+        "macs": (67_595_880, "MACs", "abc"),
+        "latency_ms_p50": (0.21, "ms", "def"),
+    }
+    assert len(readme_table(summary).splitlines()) == 4  # the zoo has its own table
+    record_published(folder, results)  # another file, perhaps: nothing is known of its latency
+    assert "latency_ms_p50" not in {each["metric"] for each in json.loads((results / "summary.json").read_text())}
 
 
 def test_a_page_without_its_marks_is_refused(tmp_path):

@@ -3,25 +3,31 @@
     python -m tfcifar.train --recipe mobilenet_v3
     python -m export.compress runs/mobilenet_v3-cpu-seed0
 
-Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
+Its figures are not on record yet; training takes 11 GB of memory. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
 Images are upscaled to 64 pixels at first and to 128 in the last three tenths of the epochs: at their own size, its
-five strides would leave one position of them.
+five strides would leave one position of them. 80 epochs without `jitter`, with dropout and 45,000 images had a
+validation accuracy of 0.930 and a test accuracy of 0.923.
 
 After ten epochs at 64 pixels its validation accuracy was 0.817 with Muon (0.812 at twice the rate), batches of 1000
 and levels 2 and 3 as teachers; 0.780 with AdamW, batches of 250 and level 3 alone (n=1 each). The latter for 80 epochs,
 32 of them at 96 pixels, ended at 0.903.
 """
 
-from tfcifar.recipe import Model, Optimizer, Recipe, SmallImages
+import dataclasses
+
+from tfcifar.recipe import Data, Model, Optimizer, Recipe, SmallImages
 from tfcifar.recipes import level_5
 
 
 def get_recipe() -> Recipe:
-    return level_5.get_recipe().replace(
+    student = level_5.get_recipe()
+    return student.replace(
         name="mobilenet_v3",
-        model=Model("mobilenet_v3_small", image_size=128, dropout=0.1),
-        small_images=SmallImages(epochs=56, image_size=64),
+        data=Data(validation_fraction=0.02),
+        model=Model("mobilenet_v3_small", image_size=128),
+        distill=dataclasses.replace(student.distill, jitter=2),
+        small_images=SmallImages(epochs=70, image_size=64),
         optimizer=Optimizer("muon", learning_rate=0.1, momentum=0.6, adam_ratio=0.03),
-        epochs=80,
+        epochs=100,
     )

@@ -27,7 +27,8 @@ def readme_table(summary: list[dict]) -> str:
     Plain accuracy and that with test-time augmentation (TTA) are apart.
     """
     of = {(each["name"], each["metric"]): each for each in summary}
-    shown = [each for each in summary if each["metric"] == "test_accuracy"]
+    in_results = [each for each in summary if each["details"].startswith("results/")]  # the zoo has its own table
+    shown = [each for each in in_results if each["metric"] == "test_accuracy"]
     lines = [
         "| result | test accuracy | with TTA | published | training | command |",
         "|---|---|---|---|---|---|",
@@ -65,9 +66,9 @@ def _percent(entry: dict) -> str:
 
 def update_readme(readme: Path = README, results: Path = RESULTS, zoo: Path = PROJECT / "zoo") -> None:
     """Write both tables anew, each between its two marks: of results, and of the models in zoo/."""
-    text = readme.read_text(encoding="utf-8")
-    text = _between(text, "results", readme_table(read_json(results / "summary.json")), readme)
-    write_text(readme, _between(text, "zoo", zoo_table(zoo), readme))
+    text, summary = readme.read_text(encoding="utf-8"), read_json(results / "summary.json")
+    text = _between(text, "results", readme_table(summary), readme)
+    write_text(readme, _between(text, "zoo", zoo_table(summary, zoo), readme))
 
 
 def _between(text: str, name: str, table: str, file: Path) -> str:
