@@ -3,12 +3,15 @@
     python -m tfcifar.train --recipe narrow
     python -m export.compress runs/narrow-cpu-seed0
 
-Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
+Taught by a run of level 2 (95.83%) and one of level 3 (95.40%), its test accuracy is 94.55% (n=1) after 86 min on two
+to four cores; in INT8 it is 94.43%, fine-tuned for it (export.quantize). Other teachers: --teacher RUN_OR_ENSEMBLE...
 
 Its last block pools late: after twenty epochs its validation accuracy was 0.943, with early pooling 0.938 (n=1), at
-0.45 and 0.43 of the student's latency. Late pooling in two blocks is too slow: 0.54. After 160 epochs without
-`jitter`, its Kullback-Leibler divergence from the teachers was 0.030 on the views that it had seen and 0.062 on others
-of the same images: it had learned them by heart.
+0.45 and 0.43 of the student's latency. Late pooling in two blocks is too slow: 0.54.
+
+After 160 epochs without `jitter`, its Kullback-Leibler divergence from the teachers was 0.030 on the views that it had
+seen and 0.062 on others of the same images: it had learned them by heart, and had a test accuracy of 94.46%. With
+`jitter`, the divergence is 0.048 and 0.056.
 """
 
 import dataclasses
