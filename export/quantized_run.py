@@ -45,7 +45,7 @@ def quantize_run(
     Raises:
         InputError: `output` is taken; other data than the source's; a layer that cannot be quantized.
     """
-    # Rounding keeps each map once more: of mobilenet_v3_small at 128 pixels, 1,000 images at once took over 20 GB.
+    # Rounding keeps each map once more: of mobilenet_v3_small at 128 pixels, 1,000 images at once took over 18 GB.
     most = 2 * images_to_differentiate(load_model(source.model))
     recipe = quantization_recipe(load_json(source.recipe), epochs, learning_rate, most)
     asked = {"source": source.name, "model_sha256": model_digest(source), "keep_zeros": keep_zeros}

@@ -34,7 +34,7 @@ def record_published(folder: Path, results: Path = RESULTS) -> None:
     )
     common = {
         "command": card["made_by"]["command"],
-        "seconds": read_json(run_dir.metrics)["train_seconds"],
+        "seconds": read_json(run_dir.metrics)["train_seconds"],  # of the training behind it, as in all accuracies
         "hardware": environment["hardware"],
         "commit": card["made_by"]["commit"],
     }

@@ -7,7 +7,7 @@ from pipelines.augment_random import drawing_for, split
 
 
 def jitter(images, seed, pixels, mirror, rows, batch_size):
-    """Shifts each image by up to `pixels` down and sideways, the border reflected, and mirrors each second one.
+    """Shifts each image by up to `pixels` down and sideways, the border reflected; mirrors it with probability 1/2.
 
     Args:
         images: float32 [b, h, w, c].
