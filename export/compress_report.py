@@ -24,7 +24,7 @@ def write_summary(folder: Path, cards: list[dict], benchmark: bool) -> str:
         f"# {in_markdown(record['name'])}: exported files",
         f"Made from `{cards[0]['run']}`, {cards[0]['parameters']:,} parameters, {cards[0]['macs']:,} MACs an image. "
         f"Ranges of INT8 from {chosen['count']} training images (seed {chosen['seed']})"
-        f"{', in TFLite as learned by export.quantize' if record['quantization_aware'] else ''}.",
+        f"{', in TFLite as set by export.quantize' if record['quantization_aware'] else ''}.",
         _files_table(cards),
         NOTES + _on_corrupted(cards[0]),
     ]

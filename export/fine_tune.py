@@ -45,7 +45,7 @@ def fine_tune(
         clone: see `with_restorable_dropout`; whatever a checkpoint must hold is among its variables.
         save: keeps the weights that `clone` has; called after each epoch that is the best so far by validation
             accuracy; after each one where the recipe trains on the validation images.
-        callbacks: their `on_train_begin` and `on_epoch_end` are called, the latter before validation.
+        callbacks: `on_train_begin`, `on_train_batch_end` and, before validation, `on_epoch_end` of theirs are called.
         first_kept: the first epoch, from 1, that may be the best: before, the network is not what it shall be.
         provenance: entries of environment.json, see `tfcifar.training.start.Start`.
         resume: continue from the last whole epoch, exactly as if nothing had happened.
@@ -83,7 +83,7 @@ def fine_tune(
         started = time.perf_counter()
         learning_rate = float(schedule(optimizer.iterations))
         try:
-            logs, waited = _train_epoch(clone, batches, steps, epoch, recipe.epochs, relabel)
+            logs, waited = _train_epoch(clone, batches, steps, epoch, recipe.epochs, relabel, callbacks)
         except DivergedError as error:
             raise explain(error, recipe, splits, run_dir, resumable=False) from None
         trained = time.perf_counter()
@@ -137,7 +137,13 @@ def _random_states(model: tf_keras.Model) -> list:
 
 
 def _train_epoch(
-    clone: tf_keras.Model, batches: Iterator, steps: int, epoch: int, epochs: int, relabel: Callable | None
+    clone: tf_keras.Model,
+    batches: Iterator,
+    steps: int,
+    epoch: int,
+    epochs: int,
+    relabel: Callable | None,
+    callbacks: tuple[tf_keras.callbacks.Callback, ...],
 ) -> tuple[dict, float]:
     """Mean loss and accuracy of an epoch's steps, and the seconds that it waited for data.
 
@@ -153,6 +159,8 @@ def _train_epoch(
         if relabel is not None:
             labels = relabel(images, labels)
         logs = clone.train_on_batch(images, labels, reset_metrics=False, return_dict=True)
+        for each in callbacks:
+            each.on_train_batch_end(step)
         if not math.isfinite(logs["loss"]):
             raise DivergedError(epoch, step, float(logs["loss"]), float(clone.optimizer.learning_rate))
     if not all_finite(clone.trainable_variables):

@@ -4,8 +4,6 @@ Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient I
 (arXiv:1712.05877). The network is folded first: what trains is what the INT8 file will hold, BatchNorm included.
 """
 
-from collections import defaultdict
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -14,17 +12,37 @@ import tf_keras
 from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
     default_8bit_quantize_configs,
     default_8bit_quantize_registry,
+    default_8bit_quantizers,
 )
 from tf_keras import layers
 
+from export.activation_ranges import BATCH, activation_ranges
 from export.fold import fold
+from export.kernel_rounding import round_kernels
 from export.tf_keras_bridge import to_tf_keras
-
-BATCH = 100  # images
 
 
 class OutputOnly(default_8bit_quantize_configs.Default8BitOutputQuantizeConfig):
     """For layers without weights that TF-MOT does not know, such as GELU and Rescaling: their output in 8 bits."""
+
+
+class ByChannelQuantizer(default_8bit_quantizers.Default8BitConvWeightsQuantizer):
+    """Weights [h, w, channels, multiplier] in 8 bits, a range for each channel: TF-MOT has one for each multiplier."""
+
+    def build(self, tensor_shape, name, layer):
+        return super().build((1, 1, 1, np.prod(tensor_shape[2:])), name, layer)
+
+    def __call__(self, inputs, training, weights, **kwargs):
+        channels_last = tf.reshape(inputs, (*inputs.shape[:2], 1, -1))
+        return tf.reshape(super().__call__(channels_last, training, weights, **kwargs), inputs.shape)
+
+
+class ByChannel(default_8bit_quantize_registry.Default8BitConvQuantizeConfig):
+    """For depthwise convolutions: as TFLite quantizes them."""
+
+    def __init__(self, weight_attrs=("depthwise_kernel",), activation_attrs=("activation",), quantize_output=False):
+        super().__init__(list(weight_attrs), list(activation_attrs), quantize_output)
+        self.weight_quantizer = ByChannelQuantizer()
 
 
 def quantization_aware(model: keras.Model, images: np.ndarray, keep_zeros: bool = False) -> tf_keras.Model:
@@ -32,18 +50,22 @@ def quantization_aware(model: keras.Model, images: np.ndarray, keep_zeros: bool 
 
     Args:
         model: functional, images 0..255 -> logits.
-        images: uint8 [n, h, w, 3] of the training split, from which activations take their first ranges.
+        images: uint8 [n, h, w, 3] of the training split, from which activations take their ranges; `FixedRanges`
+            keeps them in training.
         keep_zeros: weights that are zero stay zero in training: of a pruned network.
     """
     clone = to_tf_keras(fold(model), flatten=True)
-    ranges = _ranges(clone, images)
+    ranges = activation_ranges(clone, images)
+    if not keep_zeros:
+        round_kernels(clone, images)
     annotated = tf_keras.models.clone_model(clone, clone_function=_annotate)
     scheme = (
         tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
         if keep_zeros
         else tfmot.quantization.keras.default_8bit.Default8BitQuantizeScheme()
     )
-    with tfmot.quantization.keras.quantize_scope({OutputOnly.__name__: OutputOnly}):
+    own = {each.__name__: each for each in (OutputOnly, ByChannel)}
+    with tfmot.quantization.keras.quantize_scope(own):
         quantized = tfmot.quantization.keras.quantize_apply(annotated, scheme)
     quantized(images[:BATCH].astype(np.float32), training=True)  # the ranges of weights are those of the last step
     _set_ranges(quantized, ranges)
@@ -63,6 +85,8 @@ def trained_weights(quantized: tf_keras.Model, folded: keras.Model) -> None:
 def _annotate(layer: layers.Layer) -> layers.Layer:
     if isinstance(layer, layers.InputLayer):
         return layer
+    if isinstance(layer, layers.DepthwiseConv2D):
+        return tfmot.quantization.keras.quantize_annotate_layer(layer, ByChannel())
     registry = default_8bit_quantize_registry.Default8BitQuantizeRegistry()
     # It knows the layer Activation, but of its functions only a few.
     known = registry.supports(layer) and not (
@@ -71,27 +95,28 @@ def _annotate(layer: layers.Layer) -> layers.Layer:
     return tfmot.quantization.keras.quantize_annotate_layer(layer, None if known else OutputOnly())
 
 
-def _ranges(clone: tf_keras.Model, images: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Lowest and highest output of each layer, mean over batches, as moving ranges would become; with zero in them."""
-    outputs = {layer.name: layer.output for layer in clone.layers if not isinstance(layer, layers.InputLayer)}
-    inner = tf_keras.Model(clone.input, outputs)
-    lows, highs = defaultdict(list), defaultdict(list)
-    for start in range(0, len(images), BATCH):
-        for name, output in inner(images[start : start + BATCH].astype(np.float32), training=False).items():
-            lows[name].append(min(float(tf.reduce_min(output)), 0.0))
-            highs[name].append(max(float(tf.reduce_max(output)), 0.0))
-    return {name: (float(np.mean(lows[name])), float(np.mean(highs[name]))) for name in outputs}
+class FixedRanges(tf_keras.callbacks.Callback):
+    """Keeps the ranges of activations as they are: TF-MOT would move them to the last batch's ends by a thousandth."""
+
+    def on_train_begin(self, logs=None):
+        self.ranges = [(weight, weight.numpy()) for weight in self.model.weights if _is_range(weight.name)]
+
+    def on_train_batch_end(self, batch, logs=None):
+        for weight, value in self.ranges:
+            weight.assign(value)
 
 
 def _set_ranges(quantized: tf_keras.Model, ranges: dict[str, tuple[float, float]]) -> None:
-    """They begin at -6 to 6 and move by a thousandth with each step: a training that begins so would first unlearn."""
     for layer in quantized.layers:
         for variable in layer.weights:
             if variable.name.endswith("quantize_layer_min:0"):
                 variable.assign(0.0)  # bytes come in as they are
             if variable.name.endswith("quantize_layer_max:0"):
                 variable.assign(255.0)
-            for place in ("output", "post_activation"):
-                for end, name in enumerate(("min", "max")):
-                    if variable.name.endswith(f"/{place}_{name}:0"):
-                        variable.assign(ranges[layer.name.removeprefix("quant_")][end])
+            if _is_range(variable.name):
+                end = variable.name.endswith("_max:0")
+                variable.assign(ranges[layer.name.removeprefix("quant_")][end])
+
+
+def _is_range(name: str) -> bool:
+    return name.endswith(("/output_min:0", "/output_max:0", "/post_activation_min:0", "/post_activation_max:0"))

@@ -9,7 +9,7 @@ from export.card import FORMATS
 from export.derived_run import fine_tuned, open_source
 from export.fine_tune import fine_tune
 from export.fold import fold
-from export.quantization_aware import quantization_aware, trained_weights
+from export.quantization_aware import FixedRanges, quantization_aware, trained_weights
 from export.tflite import convert_to_int8
 from pipelines.datasets import make_image_dataset
 from pipelines.examples import Examples
@@ -30,7 +30,7 @@ def quantize_run(
     """Write a finished run, fine-tuned for INT8, as a run of its own; its INT8 file goes to export/NAME.int8.tflite.
 
     model.keras holds the folded network with the fine-tuned weights, in float32; the .tflite file also the ranges of
-    activations that were learned with them. The test split stays closed.
+    activations that they were trained with. The test split stays closed.
 
     Args:
         learning_rate: of Adam, at the start of a half cosine to zero.
@@ -65,8 +65,8 @@ def quantize_run(
         write_whole(output.model, lambda path: folded.save(path), durable=True)
 
     said = tf.function(lambda images: tf.nn.softmax(tf.cast(model(images, training=False), tf.float32)))
-    summary = fine_tune(clone, recipe, splits, output, save, resume=resume, relabel=lambda images, labels: said(images),
-                        validation_batch=at_once)  # fmt: skip
+    summary = fine_tune(clone, recipe, splits, output, save, (FixedRanges(),), resume=resume,
+                        relabel=lambda images, labels: said(images), validation_batch=at_once)  # fmt: skip
     start = Start.behind(source, splits, model, {})
     write_json(output.timing, start.with_costs(summary, recipe, splits, folded))
     environment = read_json(output.environment)

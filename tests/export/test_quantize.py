@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 
 from export.card import read_card
+from export.flatbuffer import read
 from export.fold import fold
-from export.quantization_aware import quantization_aware, trained_weights
+from export.quantization_aware import FixedRanges, quantization_aware, trained_weights
 from export.quantized_run import quantization_recipe
 from export.runtimes import open_artifact
 from export.tflite import convert_to_int8
@@ -47,6 +48,27 @@ def test_the_file_says_what_the_trained_network_says(tmp_path):
     expected = outputs(quantized, pictures)
     received = open_artifact(path)(pictures.astype(np.uint8))
     assert np.abs(received - expected).max() <= 0.05 * np.ptp(expected)
+
+
+def test_ranges_of_activations_stay_in_training():
+    model = build("fast_cnn")
+    pictures = images(model, 40)
+    quantized = quantization_aware(model, pictures.astype(np.uint8))
+    ranges = [weight for weight in quantized.weights if "output_m" in weight.name]
+    before = [weight.numpy() for weight in ranges]
+    quantized.compile("sgd", "mse")
+    quantized.fit(255 - pictures, np.ones((40, 5)), epochs=2, verbose=0, callbacks=[FixedRanges()])
+    assert len(before) > 10
+    np.testing.assert_array_equal([weight.numpy() for weight in ranges], before)
+
+
+def test_each_channel_of_a_depthwise_convolution_has_its_own_range():
+    model = build("separable_cnn")
+    model.get_layer("block1_depthwise").kernel.assign(np.random.default_rng(0).normal(size=(3, 3, 32, 1)))
+    pictures = images(model, 40).astype(np.uint8)
+    (graph,) = read(convert_to_int8(quantization_aware(model, pictures), pictures)).subgraphs
+    (kernel,) = [each for each in graph.tensors if list(each.shape) == [1, 3, 3, 32] and each.quantization.scale.size]
+    assert len(set(kernel.quantization.scale)) == 32
 
 
 def test_zeros_stay_where_they_are_kept():
@@ -122,7 +144,7 @@ def test_compress_takes_the_fine_tuned_file_as_it_is(quantized):
     asked = ("export.compress", output, "--formats", "tflite_int8", "--no-test", "--no-benchmark")
     stdout = run(*asked).stdout
     assert file.read_bytes() == before
-    assert "as learned by export.quantize" in stdout
+    assert "as set by export.quantize" in stdout
     assert set(read_card(file)["metrics"]) == {"validation"}
     run(*asked, "--name", "student")
     assert (output / "export" / "student.int8.tflite").read_bytes() == before
