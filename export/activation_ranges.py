@@ -17,7 +17,7 @@ from tf_keras import layers
 BATCH = 100  # images
 BINS = 8192
 SHRINKS = 2.0 ** -(np.arange(33) / 8)  # of either end, to a sixteenth
-POOLS = (layers.MaxPooling2D, layers.GlobalMaxPooling2D)
+SELECTING = (layers.MaxPooling2D, layers.GlobalMaxPooling2D, layers.ZeroPadding2D)  # values stay as they are
 
 
 def activation_ranges(model: tf_keras.Model, images: np.ndarray) -> dict[str, tuple[float, float]]:
@@ -34,8 +34,8 @@ def activation_ranges(model: tf_keras.Model, images: np.ndarray) -> dict[str, tu
     def seen() -> Iterator[tuple[str, tf.Tensor]]:
         for start in range(0, len(images), BATCH):
             for name, values in inner(images[start : start + BATCH].astype(np.float32), training=False).items():
-                for pool in [each for each in followers[name] if isinstance(each, POOLS)]:
-                    values = pool(values)
+                for layer in [each for each in followers[name] if isinstance(each, SELECTING)]:
+                    values = layer(values)
                 yield name, values.numpy()
 
     ends = {layer.name: (0.0, 0.0) for layer in plain}
@@ -47,7 +47,7 @@ def activation_ranges(model: tf_keras.Model, images: np.ndarray) -> dict[str, tu
     for name, values in seen():
         weights = np.broadcast_to(gains[name].astype(np.float32), values.shape)
         counts[name] += np.histogram(values, BINS, ends[name], weights=weights)[0]
-    functions = {name: [each for each in found if not isinstance(each, POOLS)] for name, found in followers.items()}
+    functions = {name: [each for each in found if not isinstance(each, SELECTING)] for name, found in followers.items()}
     return {name: least_error_range(counts[name], ends[name], functions[name]) for name in counts}
 
 
@@ -86,11 +86,11 @@ def least_error_range(
 
 
 def _followers(layer: layers.Layer) -> list[layers.Layer]:
-    """The max-pooling and activation layers that alone see a layer's output, in order."""
+    """The max-pooling, padding and activation layers that alone see a layer's output, in order."""
     found: list[layers.Layer] = []
     while len(layer.outbound_nodes) == 1:
         layer = layer.outbound_nodes[0].outbound_layer
-        if not isinstance(layer, (*POOLS, layers.ReLU)) and not _is_activation(layer):
+        if not isinstance(layer, (*SELECTING, layers.ReLU)) and not _is_activation(layer):
             break
         found.append(layer)
     return found

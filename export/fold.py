@@ -5,6 +5,7 @@ them; and what stays outside costs time and, in INT8, one more rounding to 256 s
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import keras
@@ -28,8 +29,7 @@ def fold(model: keras.Model) -> keras.Model:
 
     Folded into a convolution or dense layer are a BatchNorm behind it, also one behind max-pooling where its scale is
     nowhere negative; a ReLU behind it; and a Rescaling before it, where no padding adds zeros that it would have to
-    shift. Dropout goes.
-    Models inside the model stay as they are.
+    shift. Dropout goes. So it is within each model inside the model.
     """
     graph = _Graph(model)
     kernels: dict[str, Kernel] = {}
@@ -56,12 +56,16 @@ def fold(model: keras.Model) -> keras.Model:
                 folded.add(layer.name)
 
     def clone(layer):
+        if isinstance(layer, keras.Model):
+            return fold(layer)
+        if not isinstance(layer, layers.Layer):  # an operation such as keras.ops.add
+            return type(layer).from_config(layer.get_config())
         config = layer.get_config() | {"dtype": "float32"}
         if layer.name in kernels:
             config["use_bias"] = True
         if layer.name in rectified:
             config["activation"] = "relu"
-        return layer if isinstance(layer, keras.Model) else type(layer).from_config(config)
+        return type(layer).from_config(config)
 
     def call(layer, *arguments, **named):
         if layer.name in folded or isinstance(layer, UNUSED):
@@ -72,9 +76,18 @@ def fold(model: keras.Model) -> keras.Model:
     for layer in result.layers:
         if layer.name in kernels:
             layer.set_weights([kernels[layer.name].kernel, kernels[layer.name].bias])
-        elif layer.weights:
+        elif layer.weights and not isinstance(layer, keras.Model):
             layer.set_weights(model.get_layer(layer.name).get_weights())
     return result
+
+
+def all_layers(model: keras.Model) -> Iterator[layers.Layer]:
+    """The layers of a model and, in place of the models among them, theirs."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from all_layers(layer)
+        else:
+            yield layer
 
 
 class _Graph:

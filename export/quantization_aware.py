@@ -17,7 +17,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.default_8bit i
 from tf_keras import layers
 
 from export.activation_ranges import BATCH, activation_ranges
-from export.fold import fold
+from export.fold import all_layers, fold
 from export.kernel_rounding import round_kernels
 from export.tf_keras_bridge import to_tf_keras
 
@@ -74,12 +74,13 @@ def quantization_aware(model: keras.Model, images: np.ndarray, keep_zeros: bool 
 
 def trained_weights(quantized: tf_keras.Model, folded: keras.Model) -> None:
     """Give the folded model the weights that its quantization-aware counterpart has come to."""
+    own = {layer.name: layer for layer in all_layers(folded)}
     for wrapper in [each for each in quantized.layers if hasattr(each, "layer")]:
         name = wrapper.layer.name
         # Not the wrapper's own: ranges and steps. The layer itself has its rounded kernel in place of the kernel.
         weights = [weight.numpy() for weight in wrapper.weights if weight.name.startswith(f"{name}/")]
         if weights:
-            folded.get_layer(name).set_weights(weights)
+            own[name].set_weights(weights)
 
 
 def _annotate(layer: layers.Layer) -> layers.Layer:
