@@ -3,7 +3,8 @@
     python -m tfcifar.train --recipe ic01
     python -m export.compress runs/ic01-cpu-seed0
 
-Its figures are not on record yet. Other teachers: --teacher RUN_OR_ENSEMBLE...
+Taught by a run of level 2 (95.83%) and one of level 3 (95.40%), its test accuracy is 91.67% (n=1) after 141 min on two
+cores; in INT8 it is 91.64% in 97,584 bytes, which is zoo/ic01. Other teachers: --teacher RUN_OR_ENSEMBLE...
 
 Bytes are what it lacks, and separable convolutions make the most of them. After thirty epochs, without activations
 between the two of a pair, they had a validation accuracy of 0.897 and a training loss of 0.371; `fast_cnn` of as many
