@@ -52,9 +52,39 @@ def test_what_is_left_is_estimated_by_what_the_finished_steps_took(folder):
     assert time_left(steps, journal) == "about 5.5 min left"
 
 
-def made_run(folder, name, images):
+def test_runs_that_were_there_before_say_nothing_of_what_is_left(folder):
+    steps = [Step(level, "train", ("json.tool", str(level)), minutes) for level, minutes in ((1, 10), (2, 30), (3, 60))]
+    made_run(folder, "level_2", "sha256:1", seconds=6.0)  # on a much faster machine
+    journal = Journal(folder)
+    assert time_left(steps, journal) == "about 70 min left"
+    assert journal.is_reused(steps[1])
+    journal.finish(steps[1], 5.0, reused=True)
+    made_run(folder, "level_1", "sha256:1", seconds=1200.0)  # twice the time that was expected
+    journal.finish(steps[0], 7.0)  # its last attempt
+    assert time_left(steps, Journal(folder)) == "about 120 min left"
+    assert Journal(folder).seconds == {steps[0].command: 1200.0, steps[1].command: 6.0}
+
+
+def test_a_step_that_takes_longer_than_expected_takes_nothing_from_those_after_it(folder):
+    steps = [step(folder, "good.json"), Step(5, "check", ("json.tool",), 10)]
+    assert time_left(steps, Journal(folder), steps[0], 30) == "about 10 min left"
+    assert time_left(steps, Journal(folder), steps[0], 3600) == "about 10 min left"
+
+
+def test_the_attempts_at_a_step_add_up(folder):
+    steps = [step(folder, "good.json"), step(folder, "last.json")]
+    for seconds in (20.0, 10.0):
+        Journal(folder).interrupt(steps[0], seconds)
+    assert time_left(steps, Journal(folder)) == "about 90.0 s left"
+    Journal(folder).finish(steps[0], 15.0)
+    assert Journal(folder).seconds == {steps[0].command: 45.0}
+    assert Journal(folder).spent(steps[0]) == 0
+
+
+def made_run(folder, name, images, seconds=60.0):
     path = folder / name
     path.mkdir()
+    (path / "timing.json").write_text(json.dumps({"seconds": seconds}))
     data = {"class_names": ["a", "b"], "train": images, "validation": "v"}
     (path / "environment.json").write_text(json.dumps({"data": data}))
     (path / "test_openings.jsonl").write_text(json.dumps({"test": "t"}) + "\n")

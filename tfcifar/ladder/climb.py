@@ -35,31 +35,39 @@ def climb(steps: list[Step], journal: Journal) -> None:
             continue
         print(f"{head} {step.command}", flush=True)
         log = logs / f"{number:02}_level_{step.level}_{step.name.replace(' ', '_')}.log"
-        started = time.monotonic()
-        code = _run(step, log, partial(_overview, steps, journal, started))
-        if code:
-            raise InputError(_failure(step, log, code))
-        journal.finish(step, time.monotonic() - started)
+        started, reused = time.monotonic(), journal.is_reused(step)
+        try:
+            code = _run(step, log, partial(_overview, steps, journal, step, started))
+            if code:
+                raise InputError(_failure(step, log, code))
+        except BaseException:  # also of Ctrl-C: the next attempt's time comes on top
+            journal.interrupt(step, time.monotonic() - started)
+            raise
+        journal.finish(step, time.monotonic() - started, reused)
         print(f"      {_elapsed(started)}, {time_left(steps, journal)}", flush=True)
 
 
-def time_left(steps: list[Step], journal: Journal, begun: float | None = None) -> str:
+def time_left(steps: list[Step], journal: Journal, current: Step | None = None, elapsed: float = 0) -> str:
     """In words; by what the finished steps took, compared with what was expected of them.
 
-    begun: when the current step did, of `time.monotonic`.
+    Runs that were there before count on neither side.
+
+    elapsed: seconds since the `current` step has begun.
     """
-    finished = [step for step in steps if journal.is_finished(step)]
-    left = 60 * sum(step.minutes for step in steps if not journal.is_finished(step))
-    expected = 60 * sum(step.minutes for step in finished)
-    if expected:
-        left *= sum(journal.seconds[step.command] for step in finished) / expected
-    if begun is not None:
-        left -= time.monotonic() - begun
-    return f"about {duration(max(left, 0))} left"
+    measured = [step for step in steps if journal.is_finished(step) and not journal.is_reused(step)]
+    expected = 60 * sum(step.minutes for step in measured)
+    pace = sum(journal.seconds[step.command] for step in measured) / expected if expected else 1
+
+    def left(step: Step) -> float:
+        if journal.is_finished(step) or journal.is_trained(step):
+            return 0
+        return max(0, 60 * step.minutes * pace - journal.spent(step) - (elapsed if step == current else 0))
+
+    return f"about {duration(sum(map(left, steps)))} left"
 
 
-def _overview(steps: list[Step], journal: Journal, begun: float) -> str:
-    return f"{_elapsed(begun)}, {time_left(steps, journal, begun)}"
+def _overview(steps: list[Step], journal: Journal, current: Step, begun: float) -> str:
+    return f"{_elapsed(begun)}, {time_left(steps, journal, current, time.monotonic() - begun)}"
 
 
 def _elapsed(begun: float) -> str:
