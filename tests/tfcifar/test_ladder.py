@@ -81,6 +81,15 @@ def test_the_attempts_at_a_step_add_up(folder):
     assert Journal(folder).spent(steps[0]) == 0
 
 
+def test_a_busy_machine_is_named_before_latency_is_measured(folder, monkeypatch, capsys):
+    monkeypatch.setattr("os.getloadavg", lambda: (0.4, 9.0, 9.0))
+    climb([step(folder, "good.json", "benchmark", 5)], Journal(folder))
+    assert "NOTE" not in capsys.readouterr().out
+    monkeypatch.setattr("os.getloadavg", lambda: (2.4, 0.0, 0.0))
+    climb([step(folder, "last.json", "benchmark", 5)], Journal(folder))
+    assert "NOTE: load average 2.4" in capsys.readouterr().out
+
+
 def made_run(folder, name, images, seconds=60.0):
     path = folder / name
     path.mkdir()

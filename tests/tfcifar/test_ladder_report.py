@@ -50,6 +50,7 @@ def folder(tmp_path_factory):
     sizes = {"level_1": 1, "level_2": 2, "level_3": 3, "level_5": 4}
     files = {f"{name}.float32.tflite": size for name, size in sizes.items()} | {"level_5.int8.tflite": 0.5}
     benchmark = {
+        "environment": {"hardware": "4 cores"},
         "threads": [1, 2],
         "batch": [1],
         "artifacts": [{"file": file, "bytes": int(1e6 * size)} for file, size in files.items()],
@@ -144,10 +145,17 @@ def test_every_table_names_the_commands_behind_it(report):
 def test_the_page_stands_alone_and_the_record_holds_it_whole(report, folder, tmp_path):
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == len(FIGURES)
-    record_ladder(folder, "python -m tfcifar.ladder --preset demo", tmp_path)
+    record_ladder(folder, "python -m tfcifar.ladder --preset demo", "fedcba9", tmp_path)
     assert {path.name for path in (tmp_path / "ladder-demo").iterdir()} == {
         "report.md", "report.html", "report.json", *FIGURES,
     }  # fmt: skip
     entries = json.loads((tmp_path / "summary.json").read_text())
     assert {each["metric"]: each["value"] for each in entries}["accuracy of level_5 INT8"] == 0.8
     assert {each["seconds"] for each in entries} == {90}
+    assert {(each["hardware"], each["commit"]) for each in entries} == {("4 cores", "fedcba9")}
+
+
+def test_the_hardware_of_a_figure_is_that_of_its_own_step(report):
+    start, _, cost, _ = report.split("## ")
+    assert "core" not in start
+    assert "Latency on 4 cores, training on 2 cores." in cost

@@ -36,7 +36,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    from tfcifar.environment import current_command
+    from tfcifar.environment import describe_command
     from tfcifar.ladder.climb import climb
     from tfcifar.ladder.journal import Journal
     from tfcifar.ladder.steps import plan
@@ -62,7 +62,8 @@ def main(argv: list[str] | None = None) -> None:
         print(write_ladder(folder, {f"{step.level} {step.name}": step.command for step in steps}))
         print(f"report: {folder / 'report.html'}, report.md, report.json")
         if args.record:
-            record_ladder(folder, command_without_run(current_command()))
+            described = describe_command()
+            record_ladder(folder, command_without_run(described["command"]), described["commit"])
 
 
 if __name__ == "__main__":

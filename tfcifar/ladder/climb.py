@@ -18,6 +18,9 @@ from tfcifar.ladder.steps import Step
 from tfcifar.reporting.tables import duration
 
 LINES_OF_A_FAILURE = 15
+IDLE = (
+    0.5  # processes that run or wait for the disk, in the mean of the last minute; no more where nothing else is done
+)
 
 
 def climb(steps: list[Step], journal: Journal) -> None:
@@ -34,6 +37,8 @@ def climb(steps: list[Step], journal: Journal) -> None:
             print(f"{head} finished before, in {duration(journal.seconds[step.command])}", flush=True)
             continue
         print(f"{head} {step.command}", flush=True)
+        if step.name == "benchmark":
+            _warn_of_load()
         log = logs / f"{number:02}_level_{step.level}_{step.name.replace(' ', '_')}.log"
         started, reused = time.monotonic(), journal.is_reused(step)
         try:
@@ -64,6 +69,16 @@ def time_left(steps: list[Step], journal: Journal, current: Step | None = None, 
         return max(0, 60 * step.minutes * pace - journal.spent(step) - (elapsed if step == current else 0))
 
     return f"about {duration(sum(map(left, steps)))} left"
+
+
+def _warn_of_load() -> None:
+    load = os.getloadavg()[0]
+    if load > IDLE:
+        print(
+            f"NOTE: load average {load:.1f}: other programs may be at work, and latencies would come out too long. "
+            "(The step before counts for a minute too.)",
+            flush=True,
+        )
 
 
 def _overview(steps: list[Step], journal: Journal, current: Step, begun: float) -> str:

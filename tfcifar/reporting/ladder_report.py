@@ -5,9 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tfcifar.reporting.html import write_html
-from tfcifar.reporting.ladder_systems import RUNS, STUDENT, System, load_systems, what_steps_bought
+from tfcifar.reporting.ladder_systems import ENSEMBLE, RUNS, System, load_systems, measured_on, what_steps_bought
 from tfcifar.reporting.pareto import plot_pareto
-from tfcifar.reporting.results import RESULTS, put_on_record
+from tfcifar.reporting.results import RESULTS, environment_of, put_on_record
 from tfcifar.reporting.run_report import check_same_test_images, load_run
 from tfcifar.reporting.style import BLUE, GREEN, ORANGE
 from tfcifar.reporting.tables import decimal, duration, percent
@@ -37,17 +37,17 @@ def write_ladder(folder: Path, commands: dict[str, str]) -> str:
     runs = {name: load_run(folder / name) for name in RUNS}
     check_same_test_images(list(runs.values()))
     systems, bought = load_systems(folder, runs), what_steps_bought(folder, runs)
-    first = runs["level_1"]
+    first, trained = runs["level_1"], environment_of([runs[name].run_dir for name in RUNS if name != ENSEMBLE])
     parts = [
-        f"Five levels on {first.metrics['dataset']}, judged on the same {len(first.correct):,} test images. "
-        f"{first.environment['hardware']}.",
+        f"Five levels on {first.metrics['dataset']}, judged on the same {len(first.correct):,} test images.",
         "## Quality",
         _quality(systems),
         _made_by(commands, "1 train", "2 train", "3 train", "4 ensemble", "4 calibrate", "5 train", "5 calibrate",
                  "5 robustness", "5 compress"),
         "## Cost",
         _cost(systems),
-        "Files and latency: float32 TFLite on one thread; the ensemble has those of its members, one after the other.",
+        "Files and latency: float32 TFLite on one thread; the ensemble has those of its members, one after the other. "
+        f"Latency on {measured_on(folder)}, training on {trained['hardware']}.",
         _made_by(commands, "5 export level 1", "5 export level 2", "5 export level 3", "5 compress", "5 benchmark"),
         "## What each step bought",
         _steps(bought, systems),
@@ -63,18 +63,20 @@ def write_ladder(folder: Path, commands: dict[str, str]) -> str:
     return summary
 
 
-def record_ladder(folder: Path, command: str, results: Path = RESULTS) -> None:
-    """Copy the report to results/FOLDER/ and put the accuracies of its systems on record."""
+def record_ladder(folder: Path, command: str, commit: str | None, results: Path = RESULTS) -> None:
+    """Copy the report to results/FOLDER/ and put the accuracies of its systems on record.
+
+    Args:
+        command, commit: of the ladder that ends here, whose runs may be older; see `describe_command`.
+    """
     name, report = folder.name, read_json(folder / "report.json")
     target = results / name
     target.mkdir(parents=True, exist_ok=True)
     for file in ("report.md", "report.html", "report.json", *FIGURES):
         shutil.copyfile(folder / file, target / file)
     seconds = sum(read_json(folder / "ladder.json")["finished"].values())
-    environment = read_json(folder / STUDENT / "environment.json")
     common = {"std": None, "n": 1, "unit": "fraction", "command": command, "seconds": round(seconds),
-              "hardware": environment["hardware"], "commit": environment["commit"],
-              "details": f"results/{name}/"}  # fmt: skip
+              "hardware": measured_on(folder), "commit": commit, "details": f"results/{name}/"}  # fmt: skip
     entries = [
         {"name": name, "metric": f"accuracy of {each['name']}", "value": each["accuracy"], **common}
         for each in report["systems"]

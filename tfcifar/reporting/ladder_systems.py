@@ -94,6 +94,11 @@ def _files(folder: Path) -> dict[str, dict]:
     }
 
 
+def measured_on(folder: Path) -> str:
+    """The hardware on which the latencies were measured."""
+    return read_json(folder / "benchmark" / "benchmark.json")["environment"]["hardware"]
+
+
 def _card(folder: Path) -> dict:
     """Of the INT8 file that the ladder ends with."""
     return read_json(folder / STUDENT / "export" / f"{STUDENT}.int8.tflite.json")
