@@ -1,6 +1,7 @@
 """How the ladder goes through its steps. Here they are tiny commands of Python's own."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -135,3 +136,16 @@ def test_every_level_uses_what_the_levels_before_it_made_on_the_same_data(preset
     assert [each.level for each in trained] == [1, 2, 3, 5]
     assert all("--dataset mine" in each.command and "--resume" in each.command for each in trained)
     assert f"--teacher {tmp_path}/level_2 {tmp_path}/level_3" in trained[-1].command
+
+
+def test_the_commands_of_cifar_10_stay_the_ones_that_runs_were_trained_with():
+    """The record's runs of levels 2, 3 and 5, as their environment.json has it."""
+    trained = {step.level: step.command for step in plan("cpu", Path("runs/ladder-cpu"), []) if step.name == "train"}
+    start, end = "python -m tfcifar.train --level {0} --preset cpu", "--run-dir runs/ladder-cpu/level_{0} --resume"
+    options = {
+        1: "",
+        2: "",
+        3: "--set data.train_on_validation=false --set epochs=60 --set small_images.epochs=20 ",
+        5: "--teacher runs/ladder-cpu/level_2 runs/ladder-cpu/level_3 ",
+    }
+    assert trained == {level: f"{start} {more}{end}".format(level) for level, more in options.items()}

@@ -1,6 +1,7 @@
 """What the ladder consists of: the commands of the five levels, each of which goes on where it was interrupted."""
 
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,13 +38,14 @@ def place_of(folder: Path, level: int) -> Path:
     return folder / ("ensemble" if level == 4 else f"level_{level}")
 
 
-def plan(preset: str, folder: Path, data: list[str]) -> list[Step]:
+def plan(preset: str, folder: Path, data: list[str], fitted: Mapping[int, Sequence[str]] | None = None) -> list[Step]:
     """All steps, in their order.
 
     Args:
         preset: of the recipes, "demo", "cpu" or "gpu".
         folder: for everything that the steps make.
         data: options of `tfcifar.train` that name the data set; none: the recipes' own.
+        fitted: more of its options, by level: see `own_images`.
     """
     runs = {level: str(place_of(folder, level)) for level in LEVELS}
     members = [runs[1], runs[2], runs[3]]
@@ -52,7 +54,7 @@ def plan(preset: str, folder: Path, data: list[str]) -> list[Step]:
     deployed += [f"{runs[5]}/export/level_5.{kind}" for kind in of_student]
 
     def train(level: int, *more: str) -> tuple[str, ...]:
-        chosen = ("--level", str(level), "--preset", preset, *data, *more)
+        chosen = ("--level", str(level), "--preset", preset, *data, *(fitted or {}).get(level, ()), *more)
         return ("tfcifar.train", *chosen, "--run-dir", runs[level], "--resume")
 
     def robustness(*tried: str) -> tuple[str, ...]:
