@@ -1,12 +1,14 @@
 """How the ladder goes through its steps. Here they are tiny commands of Python's own."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pipelines.errors import InputError
 from tests.integration.commands import run
+from tfcifar.ladder.again import begin_at
 from tfcifar.ladder.climb import climb, time_left
 from tfcifar.ladder.journal import Journal
 from tfcifar.ladder.steps import Step, plan
@@ -89,6 +91,46 @@ def test_a_busy_machine_is_named_before_latency_is_measured(folder, monkeypatch,
     monkeypatch.setattr("os.getloadavg", lambda: (2.4, 0.0, 0.0))
     climb([step(folder, "last.json", "benchmark", 5)], Journal(folder))
     assert "NOTE: load average 2.4" in capsys.readouterr().out
+
+
+def test_a_step_whose_output_is_gone_is_not_finished(folder):
+    left = Step(4, "check", ("json.tool", str(folder / "good.json")), 1, folder / "left.txt")
+    with pytest.raises(InputError, match=r"level 4, check has ended well, but left no .*left\.txt"):
+        climb([left], Journal(folder))
+    (folder / "left.txt").touch()
+    climb([left], Journal(folder))
+    assert Journal(folder).is_finished(left)
+    (folder / "left.txt").unlink()
+    assert not Journal(folder).is_finished(left)
+
+
+def test_a_level_whose_run_is_gone_is_done_again_with_all_after_it(folder):
+    steps = [Step(level, "train", ("json.tool", str(level)), 1) for level in (1, 2, 3)]
+    for each in steps:
+        made_run(folder, f"level_{each.level}", "sha256:1")
+        Journal(folder).finish(each, 1.0)
+    begin_at(None, steps, Journal(folder))
+    assert [Journal(folder).is_finished(each) for each in steps] == [True, True, True]
+    shutil.rmtree(folder / "level_2")
+    begin_at(None, steps, Journal(folder))
+    assert [Journal(folder).is_finished(each) for each in steps] == [True, False, False]
+
+
+@pytest.mark.parametrize(("gone", "refused"), [("level_1", False), ("level_2", True), ("level_3", True)])
+def test_a_student_whose_teacher_would_be_trained_anew_is_named_at_the_start(gone, refused, folder):
+    steps = plan("cpu", folder, [])
+    for level in (1, 2, 3, 5):
+        made_run(folder, f"level_{level}", "sha256:1")
+    (folder / "level_5" / "teachers").mkdir()
+    (folder / "level_5" / "teachers" / "teachers.json").write_text("[]")
+    begin_at(None, steps, Journal(folder))
+    shutil.rmtree(folder / gone)
+    if not refused:
+        begin_at(None, steps, Journal(folder))
+        return
+    line = run("tfcifar.ladder.__main__", "--preset", "cpu", "--output", folder, expect=2).stderr
+    assert line.startswith(f"error: ladder: {folder}/level_5 has learned from another {folder}/{gone} than")
+    assert line.count("\n") == 1
 
 
 def made_run(folder, name, images, seconds=60.0):

@@ -6,7 +6,6 @@ Every step is a command of its own, printed as it starts. Interrupted, the same 
 import argparse
 from pathlib import Path
 
-from pipelines.errors import InputError
 from tfcifar.cli import make_parser, run
 from tfcifar.ladder.steps import LEVELS
 from tfcifar.recipes import PRESETS
@@ -40,6 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     from pipelines.sources import is_image_folder
     from tfcifar.environment import describe_command
+    from tfcifar.ladder.again import begin_at
     from tfcifar.ladder.climb import climb
     from tfcifar.ladder.journal import Journal
     from tfcifar.ladder.own_images import fit_recipes
@@ -57,14 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     steps = plan(args.preset, folder, data, fitted)
     with locked(folder):
         journal = Journal(folder)
-        if args.first:
-            missing = [step for step in steps if step.level < args.first and not journal.is_finished(step)]
-            if missing:
-                raise InputError(
-                    f"--from {args.first}: expected the levels before to be finished in {folder}, but level "
-                    f"{missing[0].level} is not ({missing[0].name}); the ladder without --from goes on there."
-                )
-            journal.forget([step for step in steps if step.level >= args.first])
+        begin_at(args.first, steps, journal)
         print(f"ladder: {len(steps)} steps -> {folder}", flush=True)
         climb(steps, journal)
         print(write_ladder(folder, {f"{step.level} {step.name}": step.command for step in steps}))

@@ -25,7 +25,8 @@ class Journal:
         self._reused: list[str] = kept.get("reused", [])
 
     def is_finished(self, step: Step) -> bool:
-        return step.command in self.seconds
+        """Whether its command has ended well, and what it left is still there."""
+        return step.command in self.seconds and (step.output is None or step.output.is_file())
 
     def is_trained(self, step: Step) -> bool:
         """Whether `step` is a training, and its run has been trained to its end: the step then takes seconds."""
@@ -45,7 +46,6 @@ class Journal:
         """Have these steps done again."""
         for step in steps:
             self.seconds.pop(step.command, None)
-            self._interrupted.pop(step.command, None)
         self._reused = [command for command in self._reused if command in self.seconds]
         self._write()
 
@@ -58,8 +58,10 @@ class Journal:
         """Note that `step` has ended well, its last attempt after `seconds`.
 
         Raises:
-            InputError: it trained or was judged on other images than the levels before.
+            InputError: it has left no output; it trained or was judged on other images than the levels before.
         """
+        if step.output is not None and not step.output.is_file():
+            raise InputError(f"ladder: level {step.level}, {step.name} has ended well, but left no {step.output}.")
         seconds += self._interrupted.pop(step.command, 0.0)
         if step.name == "train":
             self._check_split(step)
