@@ -4,6 +4,7 @@ Every step is a command of its own, printed as it starts. Interrupted, the same 
 """
 
 import argparse
+import re
 from pathlib import Path
 
 from tfcifar.cli import make_parser, run
@@ -60,11 +61,12 @@ def main(argv: list[str] | None = None) -> None:
         begin_at(args.first, steps, journal)
         print(f"ladder: {len(steps)} steps -> {folder}", flush=True)
         climb(steps, journal)
-        print(write_ladder(folder, {f"{step.level} {step.name}": step.command for step in steps}))
+        described = describe_command()
+        whole = re.sub(r" --from[ =]\d", "", command_without_run(described["command"]))
+        print(write_ladder(folder, {f"{step.level} {step.name}": step.command for step in steps}, whole))
         print(f"report: {folder / 'report.html'}, report.md, report.json")
         if args.record:
-            described = describe_command()
-            record_ladder(folder, command_without_run(described["command"]), described["commit"])
+            record_ladder(folder, whole, described["commit"])
 
 
 if __name__ == "__main__":
