@@ -1,13 +1,18 @@
 """How the ladder goes through its steps. Here they are tiny commands of Python's own."""
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from pipelines.errors import InputError
-from tests.integration.commands import run
+from tests.integration.commands import PROJECT, run
 from tfcifar.ladder.again import begin_at
 from tfcifar.ladder.climb import climb, time_left
 from tfcifar.ladder.journal import Journal
@@ -38,7 +43,45 @@ def test_a_failed_step_ends_the_ladder_and_the_next_start_goes_on_there(folder, 
     assert "finished before" in told[0]
     assert told[1].startswith(" 2/3 level 4, check: python -m json.tool")
     assert [journal.is_finished(each) for journal in [Journal(folder)] for each in steps] == [True] * 3
-    assert (folder / "logs" / "01_level_4_check.log").read_text().split() == ["[", "1,", "2", "]"]
+    assert (folder / "logs" / "01_level_4_check.log").read_text().split()[-4:] == ["[", "1,", "2", "]"]
+    log = (folder / "logs" / "02_level_4_check.log").read_text()
+    assert log.count(f"$ {steps[1].command}\n") == 2  # of both attempts
+    assert "No such file" in log
+
+
+def test_off_a_terminal_a_line_now_and_then_tells_how_far_it_is(folder, monkeypatch, capsys):
+    climb([step(folder, "good.json")], Journal(folder))
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    monkeypatch.setattr("tfcifar.ladder.climb.TOLD_EVERY", 0)
+    climb([step(folder, "last.json")], Journal(folder))
+    _, *lines, end = capsys.readouterr().out.splitlines()
+    assert end.endswith("about 0.0 s left")
+    assert re.match(r" +[\d.]+ s, about [\d.]+ s left \| \$ python -m json\.tool", lines[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
+def test_no_step_outlives_a_killed_ladder(folder):
+    forever = "import os, pathlib, time; pathlib.Path('step.pid').write_text(str(os.getpid())); time.sleep(60)"
+    script = (
+        "from pathlib import Path; from tfcifar.ladder.climb import climb; from tfcifar.ladder.journal import Journal;"
+        "from tfcifar.ladder.steps import Step;"
+        f"climb([Step(1, 'check', ('timeit', '-n', '1', '-r', '1', {forever!r}), 1)], Journal(Path('.')))"
+    )
+    ladder = subprocess.Popen([sys.executable, "-c", script], cwd=folder, env=os.environ | {"PYTHONPATH": str(PROJECT)})
+    try:
+        wait_for(lambda: (folder / "step.pid").is_file() and (folder / "step.pid").read_text())
+    finally:
+        ladder.kill()
+        ladder.wait()
+    stat = Path(f"/proc/{(folder / 'step.pid').read_text()}/stat")
+    wait_for(lambda: not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_command_that_has_explained_itself_is_quoted_in_one_line(folder):

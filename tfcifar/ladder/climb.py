@@ -1,6 +1,7 @@
 """Run the steps of a ladder one after the other, each in a process of its own, and show how far it is."""
 
 import contextlib
+import ctypes
 import os
 import re
 import shutil
@@ -18,6 +19,9 @@ from tfcifar.ladder.steps import Step
 from tfcifar.reporting.tables import duration
 
 LINES_OF_A_FAILURE = 15
+TOLD_EVERY = 300  # seconds, off a terminal: a log of hours stays readable
+LIBC = ctypes.CDLL(None)  # loaded here: after a fork nothing should be
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 IDLE = (
     0.5  # processes that run or wait for the disk, in the mean of the last minute; no more where nothing else is done
 )
@@ -90,20 +94,27 @@ def _elapsed(begun: float) -> str:
 
 
 def _run(step: Step, log: Path, overview: Callable[[], str]) -> int:
-    """The exit code of `step`; on a terminal, one line tells where it is until it ends."""
-    live = sys.stdout.isatty()
-    with log.open("wb") as output:
+    """The exit code of `step`; until it ends, a line tells where it is: one that moves on a terminal, else now and then
+    a new one."""
+    live, told = sys.stdout.isatty(), time.monotonic()
+    with log.open("ab") as output:  # what an interrupted attempt has said stays
+        output.write(f"$ {step.command}\n".encode())
+        output.flush()
         process = subprocess.Popen(
             [sys.executable, "-m", *step.arguments],
             stdout=output,
             stderr=subprocess.STDOUT,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            preexec_fn=_end_with_the_ladder if sys.platform == "linux" else None,
         )
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         while process.poll() is None:
             if live:
                 _rewrite_line(f"      {overview()} | {_last_line(log)}")
+            elif time.monotonic() - told >= TOLD_EVERY:
+                told = time.monotonic()
+                print(f"      {overview()} | {_last_line(log)}", flush=True)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.5)
     finally:  # no step outlives the ladder: it would keep its folder from the next one
@@ -114,6 +125,11 @@ def _run(step: Step, log: Path, overview: Callable[[], str]) -> int:
         if live:
             _rewrite_line("")
     return process.returncode
+
+
+def _end_with_the_ladder() -> None:
+    """In the new process: SIGTERM when the ladder dies of what it cannot catch, such as SIGKILL."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _rewrite_line(text: str) -> None:
