@@ -11,7 +11,7 @@ from pathlib import Path
 from pipelines.errors import InputError
 from pipelines.examples import Examples, Source, check_labels, joined
 
-__all__ = ["Examples", "Source", "check_labels", "joined", "open_source"]
+__all__ = ["Examples", "Source", "check_labels", "is_image_folder", "joined", "open_source"]
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
 
@@ -40,11 +40,8 @@ def open_source(
         from pipelines.synthetic import open_synthetic
 
         return open_synthetic(dataset, image_size)
-    path = Path(dataset).expanduser()
-    # A bare word is a TFDS name even where a folder of that name happens to lie in the working directory.
-    bare_word = re.fullmatch(r"\w+", dataset) is not None
-    if path.exists() and not (bare_word and _is_tfds_name(dataset)):
-        return _open_path(path, image_size, cache)
+    if _is_path(dataset):
+        return _open_path(Path(dataset).expanduser(), image_size, cache)
     _check_in_memory(dataset, cache)
     if dataset.startswith(("/", ".", "~")) or dataset.endswith(ARCHIVE_SUFFIXES):
         raise InputError(f"dataset: no such file or folder: {dataset}.")
@@ -60,6 +57,20 @@ def open_source(
         if official:
             return cifar_archives.open_cifar(official, image_size)
     return tfds_source.open_tfds(dataset, folder, image_size)
+
+
+def is_image_folder(dataset: str) -> bool:
+    """Whether `open_source` takes `dataset` for a folder of images."""
+    from pipelines.cifar_archives import is_extracted
+
+    path = Path(dataset).expanduser()
+    return dataset.split(":")[0] != "synthetic" and _is_path(dataset) and path.is_dir() and not is_extracted(path)
+
+
+def _is_path(dataset: str) -> bool:
+    # A bare word is a TFDS name even where a folder of that name happens to lie in the working directory.
+    bare_word = re.fullmatch(r"\w+", dataset) is not None
+    return Path(dataset).expanduser().exists() and not (bare_word and _is_tfds_name(dataset))
 
 
 def _is_tfds_name(name: str) -> bool:

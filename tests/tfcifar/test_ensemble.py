@@ -9,6 +9,7 @@ from pipelines.errors import InputError
 from tfcifar.ensemble import VOTES
 from tfcifar.ensemble.combination import cross_validated, fit_combination, rows_of
 from tfcifar.ensemble.diversity import disagreement, q_statistic
+from tfcifar.ensemble.ensemble_runs import _votes_for
 from tfcifar.ensemble.fitting import fit_stack, fit_weights
 from tfcifar.ensemble.saved import Ensemble, load_ensemble, save_ensemble
 from tfcifar.ensemble.selection import cumulative_curve, gains, greedy_picks, select
@@ -160,3 +161,10 @@ def test_logits_of_other_members_and_folders_without_an_ensemble_are_refused(vot
     )
     with pytest.raises(InputError, match=r"expected a folder made by tfcifar\.ensemble"):
         load_ensemble(tmp_path)
+
+
+def test_the_stacked_vote_is_left_out_above_a_hundred_classes_which_is_said(capsys):
+    assert tuple(_votes_for(100)) == VOTES
+    assert capsys.readouterr().out == ""
+    assert _votes_for(1000) == ["hard", "soft", "weighted"]
+    assert "NOTE: the stacked vote is left out: with 1,000 classes" in capsys.readouterr().out

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -40,7 +39,7 @@ def folder(tmp_path_factory):
                 "nll": 0.5,
                 "ece": 0.03,
                 "calibrated": {"nll": 0.45, "ece": 0.02},
-                "corrupted": {"accuracy": 0.61},
+                "corrupted": {"images": 60, "corruptions": 15, "severities": 5, "accuracy": 0.61},
             }
         },
         "flips": FLIPS,
@@ -50,6 +49,7 @@ def folder(tmp_path_factory):
     sizes = {"level_1": 1, "level_2": 2, "level_3": 3, "level_5": 4}
     files = {f"{name}.float32.tflite": size for name, size in sizes.items()} | {"level_5.int8.tflite": 0.5}
     benchmark = {
+        "environment": {"hardware": "4 cores"},
         "threads": [1, 2],
         "batch": [1],
         "artifacts": [{"file": file, "bytes": int(1e6 * size)} for file, size in files.items()],
@@ -65,10 +65,16 @@ def folder(tmp_path_factory):
     return folder
 
 
+WHOLE = "python -m tfcifar.ladder --preset demo"
+
+
+def write(folder):
+    return write_ladder(folder, {f"{step.level} {step.name}": step.command for step in plan("demo", folder, [])}, WHOLE)
+
+
 @pytest.fixture(scope="module")
 def report(folder):
-    commands = {f"{step.level} {step.name}": step.command for step in plan("demo", folder, [])}
-    return write_ladder(folder, commands)
+    return write(folder)
 
 
 def row(report, start):
@@ -79,9 +85,9 @@ def row(report, start):
 
 def test_an_ensemble_costs_what_its_members_cost(report):
     cost = report.split("## ")[2]
-    assert row(cost, "level_2")[-2:] == ["2", "2"]
-    assert row(cost, "ensemble")[-2:] == ["6", "6"]
-    assert row(cost, "level_5 INT8")[-2:] == ["0.5", "0.25"]
+    assert row(cost, "level_2")[-3:-1] == ["2", "2"]
+    assert row(cost, "ensemble")[-3:-1] == ["6", "6"]
+    assert row(cost, "level_5 INT8")[-3:-1] == ["0.5", "0.25"]
 
 
 def test_an_ensemble_on_corrupted_images_is_the_vote_of_its_members(folder, tmp_path):
@@ -97,17 +103,21 @@ def test_an_ensemble_on_corrupted_images_is_the_vote_of_its_members(folder, tmp_
             held.add("fog", severity, each.astype(np.float32))
         held.save()
         write_csv(file_of(run_dir, "test", "scores.csv"), score_rows(held, plan, None))
-    quality = write_ladder(tmp_path, defaultdict(str)).split("## ")[1]
-    assert row(quality, "level_2")[-1] == f"{(said[1].argmax(-1) == labels).mean():.2%}"
+    quality = write(tmp_path).split("## ")[1]
+    assert row(quality, "level_2")[-2] == f"{(said[1].argmax(-1) == labels).mean():.2%}"
     soft = softmax(said, axis=-1).mean(axis=0).argmax(-1)
-    assert row(quality, "ensemble")[-1] == f"{(soft == labels).mean():.2%}"
-    assert row(quality, "level_5")[-1] == ""
+    assert row(quality, "ensemble")[-2] == f"{(soft == labels).mean():.2%}"
+    assert row(quality, "level_5")[-2] == ""
+    assert (
+        "level_1, level_2, level_3, ensemble on 30 of the test images, under 1 corruptions at 2 severities" in quality
+    )
+    assert "level_5 INT8 on 60 of the test images, under 15 corruptions at 5 severities" in quality
 
 
 def test_the_int8_file_has_the_figures_of_its_card(report):
     cells = row(report.split("## ")[1], "level_5 INT8")
     assert cells[2:6] == ["**80.00%**", "75.00% to 85.00%", "0.5000", "0.0300"]
-    assert cells[6:] == ["0.450", "0.020", "61.00%"]
+    assert cells[6:9] == ["0.450", "0.020", "61.00%"]
 
 
 def test_what_was_not_measured_is_left_open(folder, tmp_path):
@@ -115,9 +125,9 @@ def test_what_was_not_measured_is_left_open(folder, tmp_path):
     benchmark = json.loads((folder / "benchmark" / "benchmark.json").read_text())
     benchmark["measurements"] = [each for each in benchmark["measurements"] if "level_1" not in each["file"]]
     (tmp_path / "benchmark" / "benchmark.json").write_text(json.dumps(benchmark))
-    report = write_ladder(tmp_path, defaultdict(str))
-    assert row(report.split("## ")[2], "level_1")[-2:] == ["1", ""]
-    assert row(report.split("## ")[2], "ensemble")[-2:] == ["6", ""]
+    report = write(tmp_path)
+    assert row(report.split("## ")[2], "level_1")[-3:-1] == ["1", ""]
+    assert row(report.split("## ")[2], "ensemble")[-3:-1] == ["6", ""]
     assert (tmp_path / "accuracy_latency.png").is_file()
 
 
@@ -127,27 +137,64 @@ def test_each_step_is_compared_with_what_it_came_from_a_student_with_its_teacher
     for other, times in (("level_2", "x 2"), ("level_3", "x 1.3"), ("ensemble", "x 0.67")):
         student = row(bought, f"level_5 against {other}")
         assert student[1] == f"{100 * (accuracy['level_5'] - accuracy[other]):+.2f} points"
-        assert student[-2:] == [times, times]
+        assert student[-3:-1] == [times, times]
     quantized = row(bought, "level_5 INT8 against level_5")
     assert quantized[1:5] == ["-1.25 points", "-3.00 to +0.20", "0.25", "not significant"]
-    assert quantized[-2:] == ["x 0.12", "x 0.062"]
+    assert quantized[-4:-1] == ["x 1", "x 0.12", "x 0.062"]
+    nll = json.loads((folder / "level_5" / "metrics.json").read_text())["loss"]
+    assert quantized[5] == f"{0.5 - nll:+.4f}"
 
 
-def test_every_table_names_the_commands_behind_it(report):
-    tables = report.split("## ")[1:]
+def test_a_student_has_cost_what_its_teachers_have_cost_too(folder, tmp_path):
+    """Each of the runs has trained for 10 seconds."""
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    recipe = json.loads((folder / "level_5" / "recipe.json").read_text())
+    recipe["distill"]["teachers"] = ["elsewhere/level_2", "elsewhere/level_3"]
+    (tmp_path / "level_5" / "recipe.json").write_text(json.dumps(recipe))
+    cost = write(tmp_path).split("## ")[2]
+    assert [row(cost, name)[1] for name in ("level_1", "level_5", "level_5 INT8")] == ["10.0 s", "30.0 s", "30.0 s"]
+    assert "its teachers in it, level_2 and level_3" in cost
+    assert "its own is 10.0 s" in cost
+    systems = json.loads((tmp_path / "report.json").read_text())["systems"]
+    assert {each["name"]: each["minutes"] for each in systems}["level_5"] == pytest.approx(0.5)  # which is plotted
+
+
+def test_every_row_names_the_commands_that_measure_it_again(report, folder):
+    start, *tables, listed = report.split("## ")
+    assert f"All of it again: `{WHOLE}`." in start
     assert [each.splitlines()[0] for each in tables] == ["Quality", "Cost", "What each step bought"]
-    for table in tables:
-        assert "    python -m " in table
-    assert "python -m tfcifar.train --level 1 --preset demo" in tables[0]
+    commands = dict(line.split(". ", 1) for line in listed.splitlines() if line.startswith(tuple("123456789")))
+    assert commands["1"].startswith("`python -m tfcifar.train --level 1 --preset demo")
+    for table, name, modules in (
+        (tables[0], "ensemble", ["ensemble", "calibrate", "robustness"]),
+        (tables[0], "level_5 INT8", ["compress"]),
+        (tables[1], "level_2", ["train", "compress", "benchmark"]),
+        (tables[2], "level_3 against level_2", ["train", "train"]),
+    ):
+        numbers = row(table, name)[-1].split(", ")
+        assert [commands[each].split()[2].split(".")[-1] for each in numbers] == modules
+    chart = (folder / "report.md").read_text().split("accuracy_latency.png)")[1].splitlines()[2]
+    assert chart.startswith(f"Drawn from `report.json`, which `{WHOLE}` writes: `accuracy` and `ms`")
 
 
 def test_the_page_stands_alone_and_the_record_holds_it_whole(report, folder, tmp_path):
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == len(FIGURES)
-    record_ladder(folder, "python -m tfcifar.ladder --preset demo", tmp_path)
+    record_ladder(folder, "python -m tfcifar.ladder --preset demo", "fedcba9", tmp_path)
     assert {path.name for path in (tmp_path / "ladder-demo").iterdir()} == {
         "report.md", "report.html", "report.json", *FIGURES,
     }  # fmt: skip
+    for file in ("report.md", "report.html"):
+        assert "In the same folder" in (folder / file).read_text()
+        assert "In the same folder" not in (tmp_path / "ladder-demo" / file).read_text()
+    assert (tmp_path / "ladder-demo" / "report.html").read_text().count("data:image/png;base64,") == len(FIGURES)
     entries = json.loads((tmp_path / "summary.json").read_text())
     assert {each["metric"]: each["value"] for each in entries}["accuracy of level_5 INT8"] == 0.8
     assert {each["seconds"] for each in entries} == {90}
+    assert {(each["hardware"], each["commit"]) for each in entries} == {("4 cores", "fedcba9")}
+
+
+def test_the_hardware_of_a_figure_is_that_of_its_own_step(report):
+    start, _, cost, *_ = report.split("## ")
+    assert "core" not in start
+    assert "Latency on 4 cores, training on 2 cores." in cost

@@ -30,6 +30,10 @@ from tfcifar.reporting.ensemble_report import write_ensemble_report
 from tfcifar.reporting.reliability import plot_reliability
 from tfcifar.run_dir import RunDir, read_json, write_csv, write_json
 
+MOST_STACKED = (
+    100  # classes; the weights of a stacked vote are members x classes x classes, and dozens of fits choose them
+)
+
 
 def ensemble_runs(
     paths: list[Path], output: Path, vote: str | None = None, views: str = "none", picks: int | None = None
@@ -40,7 +44,8 @@ def ensemble_runs(
     those of the validation split.
 
     Args:
-        vote: one of VOTES; None: all are judged, and that of the lowest cross-validated cross-entropy is the ensemble.
+        vote: one of VOTES; None: all are judged, but the stacked one for at most MOST_STACKED classes, and that of the
+            lowest cross-validated cross-entropy is the ensemble.
         views: test-time views that the runs were evaluated with.
         picks: of greedy selection, see `fit_combination`.
 
@@ -61,7 +66,7 @@ def ensemble_runs(
         alone_calibrated: member_predictions(members, best, calibrated=True),
     }
     combinations = {}
-    votes = [vote] if vote else VOTES
+    votes = [vote] if vote else _votes_for(len(members.class_names))
     for each in tqdm(votes, desc="fit and cross-validate", unit="vote"):
         combinations[each], predictions[each] = fit_and_predict(members, each, picks)
     rows = judge(members, predictions, against=alone)
@@ -79,6 +84,18 @@ def ensemble_runs(
     for name, table in (("votes", rows), ("members", by_member), ("selection", curve), ("diversity", pairs)):
         write_csv(output / f"{name}.csv", table)
     return write_ensemble_report(folder, ensemble, rows, by_member, curve, pairs)
+
+
+def _votes_for(num_classes: int) -> list[str]:
+    """Those of VOTES that take minutes at most; says so where one is left out."""
+    if num_classes <= MOST_STACKED:
+        return [*VOTES]
+    print(
+        f"NOTE: the stacked vote is left out: with {num_classes:,} classes, more than {MOST_STACKED}, its weights "
+        "would take hours to fit. --vote stacked fits them.",
+        flush=True,
+    )
+    return [each for each in VOTES if each != "stacked"]
 
 
 def _of_members(run_dirs: list[RunDir], members: Members, combination: Combination) -> list[tuple[Path, str]]:

@@ -4,9 +4,9 @@ Every step is a command of its own, printed as it starts. Interrupted, the same 
 """
 
 import argparse
+import re
 from pathlib import Path
 
-from pipelines.errors import InputError
 from tfcifar.cli import make_parser, run
 from tfcifar.ladder.steps import LEVELS
 from tfcifar.recipes import PRESETS
@@ -28,6 +28,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help="do the steps of this level and those after it again; a training that has ended "
                              "stays as long as its folder does")  # fmt: skip
     parser.add_argument("--dataset", metavar="NAME|PATH", help="as for tfcifar.train (default: cifar10)")
+    parser.add_argument("--image-size", type=int, metavar="PIXELS",
+                        help="bring all images to this size (default of a folder: demo 32, else 64)")  # fmt: skip
     parser.add_argument("--data-dir", metavar="FOLDER", help="where TFDS looks; default TFDS_DATA_DIR")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/ladder-PRESET")
     parser.add_argument("--record", action="store_true", help="put the report on record in results/")
@@ -36,33 +38,35 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    from tfcifar.environment import current_command
+    from pipelines.sources import is_image_folder
+    from tfcifar.environment import describe_command
+    from tfcifar.ladder.again import begin_at
     from tfcifar.ladder.climb import climb
     from tfcifar.ladder.journal import Journal
+    from tfcifar.ladder.own_images import fit_recipes
     from tfcifar.ladder.steps import plan
+    from tfcifar.recipe import Data
     from tfcifar.reporting.ladder_report import record_ladder, write_ladder
     from tfcifar.reporting.results import command_without_run
 
     folder = args.output or Path("runs") / f"ladder-{args.preset}"
     chosen = {"--dataset": args.dataset, "--data-dir": args.data_dir}
     data = [each for option, value in chosen.items() if value for each in (option, value)]
-    steps = plan(args.preset, folder, data)
+    fitted = None
+    if args.image_size is not None or (args.dataset and is_image_folder(args.dataset)):
+        fitted = fit_recipes(args.preset, args.dataset or Data().dataset, args.data_dir, args.image_size)
+    steps = plan(args.preset, folder, data, fitted)
     with locked(folder):
         journal = Journal(folder)
-        if args.first:
-            missing = [step for step in steps if step.level < args.first and not journal.is_finished(step)]
-            if missing:
-                raise InputError(
-                    f"--from {args.first}: expected the levels before to be finished in {folder}, but level "
-                    f"{missing[0].level} is not ({missing[0].name}); the ladder without --from goes on there."
-                )
-            journal.forget([step for step in steps if step.level >= args.first])
+        begin_at(args.first, steps, journal)
         print(f"ladder: {len(steps)} steps -> {folder}", flush=True)
         climb(steps, journal)
-        print(write_ladder(folder, {f"{step.level} {step.name}": step.command for step in steps}))
+        described = describe_command()
+        whole = re.sub(r" --from[ =]\d", "", command_without_run(described["command"]))
+        print(write_ladder(folder, {f"{step.level} {step.name}": step.command for step in steps}, whole))
         print(f"report: {folder / 'report.html'}, report.md, report.json")
         if args.record:
-            record_ladder(folder, command_without_run(current_command()))
+            record_ladder(folder, whole, described["commit"])
 
 
 if __name__ == "__main__":

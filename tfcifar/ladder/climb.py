@@ -1,6 +1,7 @@
 """Run the steps of a ladder one after the other, each in a process of its own, and show how far it is."""
 
 import contextlib
+import ctypes
 import os
 import re
 import shutil
@@ -18,6 +19,12 @@ from tfcifar.ladder.steps import Step
 from tfcifar.reporting.tables import duration
 
 LINES_OF_A_FAILURE = 15
+TOLD_EVERY = 300  # seconds, off a terminal: a log of hours stays readable
+LIBC = ctypes.CDLL(None)  # loaded here: after a fork nothing should be
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+IDLE = (
+    0.5  # processes that run or wait for the disk, in the mean of the last minute; no more where nothing else is done
+)
 
 
 def climb(steps: list[Step], journal: Journal) -> None:
@@ -34,32 +41,52 @@ def climb(steps: list[Step], journal: Journal) -> None:
             print(f"{head} finished before, in {duration(journal.seconds[step.command])}", flush=True)
             continue
         print(f"{head} {step.command}", flush=True)
+        if step.name == "benchmark":
+            _warn_of_load()
         log = logs / f"{number:02}_level_{step.level}_{step.name.replace(' ', '_')}.log"
-        started = time.monotonic()
-        code = _run(step, log, partial(_overview, steps, journal, started))
-        if code:
-            raise InputError(_failure(step, log, code))
-        journal.finish(step, time.monotonic() - started)
+        started, reused = time.monotonic(), journal.is_reused(step)
+        try:
+            code = _run(step, log, partial(_overview, steps, journal, step, started))
+            if code:
+                raise InputError(_failure(step, log, code))
+        except BaseException:  # also of Ctrl-C: the next attempt's time comes on top
+            journal.interrupt(step, time.monotonic() - started)
+            raise
+        journal.finish(step, time.monotonic() - started, reused)
         print(f"      {_elapsed(started)}, {time_left(steps, journal)}", flush=True)
 
 
-def time_left(steps: list[Step], journal: Journal, begun: float | None = None) -> str:
+def time_left(steps: list[Step], journal: Journal, current: Step | None = None, elapsed: float = 0) -> str:
     """In words; by what the finished steps took, compared with what was expected of them.
 
-    begun: when the current step did, of `time.monotonic`.
+    Runs that were there before count on neither side.
+
+    elapsed: seconds since the `current` step has begun.
     """
-    finished = [step for step in steps if journal.is_finished(step)]
-    left = 60 * sum(step.minutes for step in steps if not journal.is_finished(step))
-    expected = 60 * sum(step.minutes for step in finished)
-    if expected:
-        left *= sum(journal.seconds[step.command] for step in finished) / expected
-    if begun is not None:
-        left -= time.monotonic() - begun
-    return f"about {duration(max(left, 0))} left"
+    measured = [step for step in steps if journal.is_finished(step) and not journal.is_reused(step)]
+    expected = 60 * sum(step.minutes for step in measured)
+    pace = sum(journal.seconds[step.command] for step in measured) / expected if expected else 1
+
+    def left(step: Step) -> float:
+        if journal.is_finished(step) or journal.is_trained(step):
+            return 0
+        return max(0, 60 * step.minutes * pace - journal.spent(step) - (elapsed if step == current else 0))
+
+    return f"about {duration(sum(map(left, steps)))} left"
 
 
-def _overview(steps: list[Step], journal: Journal, begun: float) -> str:
-    return f"{_elapsed(begun)}, {time_left(steps, journal, begun)}"
+def _warn_of_load() -> None:
+    load = os.getloadavg()[0]
+    if load > IDLE:
+        print(
+            f"NOTE: load average {load:.1f}: other programs may be at work, and latencies would come out too long. "
+            "(The step before counts for a minute too.)",
+            flush=True,
+        )
+
+
+def _overview(steps: list[Step], journal: Journal, current: Step, begun: float) -> str:
+    return f"{_elapsed(begun)}, {time_left(steps, journal, current, time.monotonic() - begun)}"
 
 
 def _elapsed(begun: float) -> str:
@@ -67,20 +94,27 @@ def _elapsed(begun: float) -> str:
 
 
 def _run(step: Step, log: Path, overview: Callable[[], str]) -> int:
-    """The exit code of `step`; on a terminal, one line tells where it is until it ends."""
-    live = sys.stdout.isatty()
-    with log.open("wb") as output:
+    """The exit code of `step`; until it ends, a line tells where it is: one that moves on a terminal, else now and then
+    a new one."""
+    live, told = sys.stdout.isatty(), time.monotonic()
+    with log.open("ab") as output:  # what an interrupted attempt has said stays
+        output.write(f"$ {step.command}\n".encode())
+        output.flush()
         process = subprocess.Popen(
             [sys.executable, "-m", *step.arguments],
             stdout=output,
             stderr=subprocess.STDOUT,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            preexec_fn=_end_with_the_ladder if sys.platform == "linux" else None,
         )
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         while process.poll() is None:
             if live:
                 _rewrite_line(f"      {overview()} | {_last_line(log)}")
+            elif time.monotonic() - told >= TOLD_EVERY:
+                told = time.monotonic()
+                print(f"      {overview()} | {_last_line(log)}", flush=True)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.5)
     finally:  # no step outlives the ladder: it would keep its folder from the next one
@@ -91,6 +125,11 @@ def _run(step: Step, log: Path, overview: Callable[[], str]) -> int:
         if live:
             _rewrite_line("")
     return process.returncode
+
+
+def _end_with_the_ladder() -> None:
+    """In the new process: SIGTERM when the ladder dies of what it cannot catch, such as SIGKILL."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _rewrite_line(text: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.corruptions_names import STANDARD
 from tfcifar.ensemble.saved import Ensemble, load_ensemble
 from tfcifar.evaluation.statistics import compare
 from tfcifar.reporting.pareto import latencies
@@ -22,8 +23,10 @@ RUNS = ("level_1", "level_2", "level_3", ENSEMBLE, STUDENT)
 class System:
     """What is known of one system; None where it was not measured.
 
-    accuracy, low, high, corrupted: fractions. nll, calibrated_nll: nats. minutes: of training, its own or its members'.
-    macs: of one image. megabytes, ms: of the files that are deployed, on one thread.
+    accuracy, low, high, corrupted: fractions. nll, calibrated_nll: nats. corrupted_on: `images`, `corruptions` and
+    `severities` that `corrupted` is the mean over, how many of each. minutes: of training, that of its members or
+    teachers in it; own_minutes: without teachers. macs: of one image. megabytes, ms: of the files that are deployed,
+    on one thread.
     """
 
     name: str
@@ -37,7 +40,9 @@ class System:
     calibrated_nll: float | None
     calibrated_ece: float | None
     corrupted: float | None
+    corrupted_on: dict[str, int] | None
     minutes: float
+    own_minutes: float
     parameters: int
     macs: int
     megabytes: float | None
@@ -54,6 +59,8 @@ def load_systems(folder: Path, runs: dict[str, EvaluatedRun]) -> list[System]:
     systems = []
     for name, run in runs.items():
         metrics, calibrated = run.metrics, _calibrated(run)
+        corrupted, corrupted_on = _corrupted(run.run_dir)
+        own_minutes = metrics["train_seconds"] / 60
         low, high = metrics["accuracy_ci95"]
         systems.append(
             System(
@@ -67,8 +74,10 @@ def load_systems(folder: Path, runs: dict[str, EvaluatedRun]) -> list[System]:
                 ece=metrics["ece"],
                 calibrated_nll=calibrated["nll"],
                 calibrated_ece=calibrated["ece"],
-                corrupted=_corrupted(run.run_dir),
-                minutes=metrics["train_seconds"] / 60,
+                corrupted=corrupted,
+                corrupted_on=corrupted_on,
+                minutes=own_minutes + sum(runs[each].metrics["train_seconds"] / 60 for each in teachers_of(run)),
+                own_minutes=own_minutes,
                 parameters=metrics["parameters"],
                 macs=metrics["macs"],
                 **float32[name],
@@ -77,10 +86,12 @@ def load_systems(folder: Path, runs: dict[str, EvaluatedRun]) -> list[System]:
     student, card = systems[-1], _card(folder)
     on_test = card["metrics"]["test"]
     low, high = on_test["accuracy_ci95"]
-    calibrated, corrupted = on_test.get("calibrated", {}), on_test.get("corrupted", {})
+    calibrated, found = on_test.get("calibrated", {}), on_test.get("corrupted", {})
+    tried = {key: found[key] for key in ("images", "corruptions", "severities")} if found else None
     int8 = System(INT8, student.model, "INT8 file", on_test["accuracy"], low, high, on_test["nll"], on_test["ece"],
-                  calibrated.get("nll"), calibrated.get("ece"), corrupted.get("accuracy"),
-                  student.minutes, student.parameters, student.macs, **files[card["file"]])  # fmt: skip
+                  calibrated.get("nll"), calibrated.get("ece"), found.get("accuracy"), tried,
+                  student.minutes, student.own_minutes, student.parameters, student.macs,
+                  **files[card["file"]])  # fmt: skip
     return [*systems, int8]
 
 
@@ -94,6 +105,11 @@ def _files(folder: Path) -> dict[str, dict]:
     }
 
 
+def measured_on(folder: Path) -> str:
+    """The hardware on which the latencies were measured."""
+    return read_json(folder / "benchmark" / "benchmark.json")["environment"]["hardware"]
+
+
 def _card(folder: Path) -> dict:
     """Of the INT8 file that the ladder ends with."""
     return read_json(folder / STUDENT / "export" / f"{STUDENT}.int8.tflite.json")
@@ -104,18 +120,31 @@ def _calibrated(run: EvaluatedRun) -> dict:
     return next(row for row in rows if row["split"] == "test" and row["kept"])
 
 
-def _corrupted(run_dir: RunDir) -> float | None:
-    """Mean accuracy over the standard corruptions; an ensemble's from what its members have said of the images."""
+def teachers_of(run: EvaluatedRun) -> list[str]:
+    """The levels that a run has learned from; none of an ensemble."""
+    if not run.run_dir.recipe.is_file():
+        return []
+    return [Path(each).name for each in read_json(run.run_dir.recipe)["distill"]["teachers"]]
+
+
+def _corrupted(run_dir: RunDir) -> tuple[float | None, dict[str, int] | None]:
+    """Mean accuracy over the standard corruptions, and how many images, corruptions and severities it is of.
+
+    An ensemble's is from what its members have said of the images.
+    """
     ensemble = load_ensemble(run_dir.path) if run_dir.ensemble.is_file() else None
     members = [RunDir(path) for path in ensemble.run_dirs] if ensemble else [run_dir]
     if not all(file_of(member, "test", "scores.csv").is_file() for member in members):
-        return None
+        return None, None
     scores, kept = load_scores(members, "test")
-    rows = scores[members[0].name]
-    if ensemble is None:
-        return mean_of(rows, "accuracy")
-    voted = [row | {"accuracy": _vote(ensemble, list(kept.values()), row)} for row in rows]
-    return mean_of(voted, "accuracy")
+    rows = [row for row in scores[members[0].name] if row["corruption"] in STANDARD]
+    if not rows:
+        return None, None
+    if ensemble is not None:
+        rows = [row | {"accuracy": _vote(ensemble, list(kept.values()), row)} for row in rows]
+    corruptions, severities = ({row[key] for row in rows} for key in ("corruption", "severity"))
+    about = {"images": rows[0]["images"], "corruptions": len(corruptions), "severities": len(severities)}
+    return mean_of(rows, "accuracy"), about
 
 
 def _vote(ensemble: Ensemble, members: list[Predictions], row: dict) -> float:

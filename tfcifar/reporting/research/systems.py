@@ -152,13 +152,14 @@ def _ensembles(evidence: Evidence) -> str:
     contents = [read_json(ensemble.run_dir.ensemble) for ensemble in evidence.ensembles]
     members = sorted({member["name"] for content in contents for member in content["members"]})
     return (
-        "An ensemble combines the logits that its members were evaluated with. Four votes are compared: **hard**, the "
+        "An ensemble combines the logits that its members were evaluated with. These votes are compared: **hard**, the "
         "class that most members predict; **soft**, the mean of their probabilities @cite:lakshminarayanan2017; "
         "**weighted**, the mixture of calibrated members with the lowest cross-entropy on the validation images; and "
-        "**stacked**, a multinomial logistic regression on their log-probabilities @cite:wolpert1992, whose penalty "
-        "draws it towards their geometric mean. Greedy selection with replacement @cite:caruana2006 shows what each "
-        "member adds, disagreement and Yule's Q @cite:kuncheva2003 how differently they judge. Weights, penalty and "
-        "the choice among the votes come from the validation images, whose own figures are cross-validated in five "
+        "**stacked** (up to 100 classes), a multinomial logistic regression on their log-probabilities "
+        "@cite:wolpert1992, whose penalty draws it towards their geometric mean. Greedy selection with replacement "
+        "@cite:caruana2006 shows what each member adds, disagreement and Yule's Q @cite:kuncheva2003 how differently "
+        "they judge. Weights, penalty and the choice among the votes come from the validation images, whose own "
+        "figures are cross-validated in five "
         f"folds. The members here are {', '.join(f'`{name}`' for name in members)}."
     )
 
