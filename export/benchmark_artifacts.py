@@ -47,13 +47,24 @@ def _precision_in_name(path: Path) -> str | None:
 
 
 def name_apart(artifacts: list[dict]) -> list[dict]:
-    """`artifacts`, those that have all of name, precision and runtime in common named by their files."""
-    kinds = Counter(kind(each) for each in artifacts)
-    return [each | {"name": each["file"]} if kinds[kind(each)] > 1 else each for each in artifacts]
+    """`artifacts` with a `label` for their rows: the name, with the folder where two files would share a cell.
+
+    So it is for all files of that name and precision, that each folder's stay in one row.
+    """
+    crowded = {key[:2] for key, count in Counter(map(_cell, artifacts)).items() if count > 1}
+    labelled = [
+        each | {"label": _in_folder(each) if _cell(each)[:2] in crowded else each["name"]} for each in artifacts
+    ]
+    cells = Counter((each["label"], *_cell(each)) for each in labelled)
+    return [each | {"label": each["file"]} if cells[each["label"], *_cell(each)] > 1 else each for each in labelled]
 
 
-def kind(artifact: dict) -> tuple:
+def _cell(artifact: dict) -> tuple:
     return artifact["name"], artifact["precision"], artifact["runtime"]
+
+
+def _in_folder(artifact: dict) -> str:
+    return f"{artifact['name']} ({Path(artifact['file']).parent})"
 
 
 def describe_machine() -> dict:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from export.benchmark_artifacts import PACKAGES
 from export.benchmark_figures import FIGURES, plot_all
-from export.benchmark_findings import int8_against_float, sentences
+from export.benchmark_findings import sentences
 from tfcifar.reporting.html import write_html
 from tfcifar.reporting.results import RESULTS, command_without_run, record_table
 from tfcifar.reporting.tables import duration, in_markdown, percent
@@ -49,7 +49,7 @@ def write_report(output: Path) -> str:
         for batch in results["batch"]:
             parts += [f"## {_threads(threads)}, {_images(batch)}", latency_table(results, threads, batch)]
     parts.append("Median time of a call in ms, behind it the 90th and 99th percentile; images per second.")
-    parts += sentences(int8_against_float(results), NAMES)
+    parts += sentences(results, NAMES)
     parts += [
         f"Not run: {each['file']}, {_threads(each['threads'])}, {_images(each['batch'])}: {each['reason']}"
         for each in results["failed"]
@@ -71,7 +71,7 @@ def model_table(results: dict) -> str:
     lines = [_line(heads), "|---|---|---|" + "--:|" * (len(heads) - 3)]
     peaks = {_place(each): each["peak_bytes"] for each in results["measurements"]}
     for each in _grouped(results["artifacts"]):
-        cells = [in_markdown(each["name"]), each["precision"] or "", NAMES[each["runtime"]], _megabytes(each["bytes"])]
+        cells = [in_markdown(each["label"]), each["precision"] or "", NAMES[each["runtime"]], _megabytes(each["bytes"])]
         cells += [_millions(each["parameters"]), _millions(each["macs"]), percent(each["accuracy"])]
         cells += ["" if each[key] is None else f"{each[key]:.4f}" for key in ("nll", "ece")]
         cells += [_megabytes(peaks.get((each["file"], min(results["threads"]), batch))) for batch in batches]
@@ -85,12 +85,12 @@ def latency_table(results: dict, threads: int, batch: int) -> str:
     runtimes = [name for name in NAMES if any(each["runtime"] == name for each in results["artifacts"])]
     cells: dict[tuple[str, str | None], dict[str, str]] = {}
     for each in _grouped(results["artifacts"]):
-        row = cells.setdefault((each["name"], each["precision"]), {})
+        row = cells.setdefault((each["label"], each["precision"]), {})
         row[each["runtime"]] = _latency(measured.get((each["file"], threads, batch)))
     heads = ["network", "precision", *(NAMES[name] for name in runtimes)]
     lines = [_line(heads), "|---|---|" + "--:|" * len(runtimes)]
-    for (name, precision), row in cells.items():
-        lines.append(_line([in_markdown(name), precision or "", *(row.get(each, "") for each in runtimes)]))
+    for (label, precision), row in cells.items():
+        lines.append(_line([in_markdown(label), precision or "", *(row.get(each, "") for each in runtimes)]))
     return "\n".join(lines)
 
 
@@ -109,7 +109,7 @@ def _operations(results: dict) -> list[str]:
     parts = []
     for each in _grouped(results["artifacts"]):
         found = results["operations"][each["file"]]
-        title = f"{in_markdown(each['name'])}, {each['precision'] or 'precision unknown'}, {NAMES[each['runtime']]}"
+        title = f"{in_markdown(each['label'])}, {each['precision'] or 'precision unknown'}, {NAMES[each['runtime']]}"
         if "reason" in found:
             parts.append(f"{title}: {found['reason']}")
             continue
