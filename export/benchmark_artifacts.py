@@ -1,4 +1,4 @@
-"""What is known of an exported model before it is timed: from its card where it has one, else from its name."""
+"""What is known of an exported model before it is timed: from its card, from the run that it lies in, or its name."""
 
 from collections import Counter
 from importlib.metadata import version
@@ -7,13 +7,14 @@ from pathlib import Path
 from export.card import FORMATS, card_path, read_card
 from export.runtimes import runtime_of
 from tfcifar.environment import describe_command, describe_hardware
+from tfcifar.run_dir import RunDir, read_json
 
 PACKAGES = {"litert": "ai-edge-litert", "onnxruntime": "onnxruntime", "keras": "keras"}  # by runtime
 METRICS = ("n", "accuracy", "nll", "ece")
 
 
 def describe(file: str) -> dict:
-    """JSON-ready; None for what a file without a card does not tell.
+    """JSON-ready; None for what neither a card tells nor, of its model.keras, a run directory.
 
     Returns:
         `file`, `name` (of the network), `runtime`, `precision` (None for .keras, which is as it was trained), `bytes`,
@@ -24,7 +25,7 @@ def describe(file: str) -> dict:
     """
     path = Path(file)
     runtime = runtime_of(path)
-    card = read_card(path) if card_path(path).is_file() else {}
+    card = read_card(path) if card_path(path).is_file() else _card_of_run(path)
     test = card.get("metrics", {}).get("test", {})
     return {
         "file": file,
@@ -35,6 +36,16 @@ def describe(file: str) -> dict:
         **{key: card.get(key) for key in ("parameters", "macs", "run")},
         **{key: test.get(key) for key in METRICS},
     }
+
+
+def _card_of_run(path: Path) -> dict:
+    """What a card would say, from the files of a run or of a folder of zoo/; empty for anything but its model.keras."""
+    run_dir = RunDir(path.resolve().parent)
+    if path.name != run_dir.model.name or not run_dir.recipe.is_file():
+        return {}
+    found = read_json(run_dir.metrics) if run_dir.metrics.is_file() else {}
+    test = found | {"nll": found.get("loss")}
+    return {"run": run_dir.name, **found, "name": run_dir.name, "metrics": {"test": test}}
 
 
 def _precision(form: str) -> str | None:

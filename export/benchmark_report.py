@@ -20,7 +20,8 @@ HEADER = (
 )
 MEMORY = (
     "Peak memory is what the process needed at most beyond Python and NumPy, on {threads}: the runtime, the model and "
-    "batches of up to that size. Accuracy, NLL and ECE are of the test split, from the card beside each file."
+    "batches of up to that size. Accuracy, NLL and ECE are of the test split, from the card beside each file or, of a "
+    "run's model.keras, from its metrics.json."
 )
 OPERATIONS = (
     "One image at a time on one thread, by the runtime's own profiler, which takes some time itself: the shares are "
@@ -54,8 +55,11 @@ def write_report(output: Path) -> str:
         f"Not run: {each['file']}, {_threads(each['threads'])}, {_images(each['batch'])}: {each['reason']}"
         for each in results["failed"]
     ]
-    for file, title in plot_all(results, output, NAMES).items():
+    for file, (title, absent) in plot_all(results, output, NAMES).items():
         parts.append(f"![{title}]({file})")
+        if absent:
+            files = ", ".join(map(in_markdown, absent))
+            parts.append(f"Not in “{title}”, since one of the two is not known of it: {files}.")
     if results["operations"]:
         parts += ["## Where the time goes", OPERATIONS, *_operations(results)]
     write_text(output / "benchmark.md", "\n\n".join(["# Latency", *parts]) + "\n")

@@ -22,6 +22,7 @@ from pipelines.errors import InputError
 from pipelines.synthetic import generate
 from tests.export.models import build
 from tests.integration.commands import PROJECT, error_lines, run
+from tfcifar.run_dir import RunDir, write_json
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +153,8 @@ def test_the_command_writes_report_and_figures(folder, tmp_path):
     ):
         assert row in completed.stdout
     assert "| 90.00% | 0.5000 | 0.0200 |" in completed.stdout
+    absent = completed.stdout.partition("Not in “Test accuracy against latency”")[2].splitlines()[0]
+    assert absent.endswith(f": {files[1]}.")  # it has no card
     operations = {row["operation"] for row in results["operations"][str(files[2])]["operations"]}
     assert "QLinearConv" in operations
     on_litert = results["operations"][str(files[0])]["operations"]
@@ -180,6 +183,21 @@ def test_a_file_without_card_is_known_by_its_name_and_a_card_of_another_file_is_
     artifact.write_bytes(b"changed")
     with pytest.raises(InputError, match="the file has changed since its card"):
         describe(str(artifact))
+
+
+def test_the_model_of_a_run_is_described_by_the_files_beside_it(folder, tmp_path):
+    run_dir = RunDir(tmp_path / "zoo" / "ic02")
+    run_dir.path.mkdir(parents=True)
+    run_dir.model.write_bytes((folder / "student.keras").read_bytes())
+    assert describe(str(run_dir.model))["name"] == "model"  # no run directory yet
+    write_json(run_dir.recipe, {})
+    assert [describe(str(run_dir.model))[key] for key in ("name", "run", "accuracy")] == ["ic02", "ic02", None]
+    metrics = {"run": "wide", "parameters": 474_420, "macs": 67_595_880, "n": 10_000, "accuracy": 0.94, "loss": 0.2}
+    write_json(run_dir.metrics, metrics | {"ece": 0.05})
+    found = describe(str(run_dir.model))
+    assert (found["name"], found["runtime"], found["run"]) == ("ic02", "keras", "wide")
+    assert [found[key] for key in ("parameters", "macs", "n")] == [474_420, 67_595_880, 10_000]
+    assert [found[key] for key in ("accuracy", "nll", "ece")] == [0.94, 0.2, 0.05]
 
 
 def test_what_cannot_be_profiled_says_why(tmp_path):
