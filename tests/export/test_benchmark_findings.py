@@ -65,10 +65,10 @@ def results_of(times: dict) -> dict:
 
 def test_the_sentences_on_int8_follow_from_the_rounds():
     times = {
-        ("slow", "float32"): [1.0, 2.0, 1.0], ("slow", "int8"): [1.2, 2.6, 1.5],
-        ("fast", "float32"): [1.0, 2.0, 1.0], ("fast", "int8"): [0.25, 0.5, 0.5],
-        ("even", "float32"): [1.0, 1.0, 1.0], ("even", "int8"): [0.9, 1.1, 1.0],
-        ("alone", "int8"): [1.0, 1.0, 1.0],
+        ("slow", "float32"): [1.0, 2.0, 1.0] * 2, ("slow", "int8"): [1.2, 2.6, 1.5] * 2,
+        ("fast", "float32"): [1.0, 2.0, 1.0] * 2, ("fast", "int8"): [0.25, 0.5, 0.5] * 2,
+        ("even", "float32"): [1.0, 1.0, 1.0] * 2, ("even", "int8"): [0.9, 1.1, 1.0] * 2,
+        ("alone", "int8"): [1.0, 1.0, 1.0] * 2,
     }  # fmt: skip
     found = int8_against_float(results_of(times))
     assert [(row["label"], row["verdict"]) for row in found] == [
@@ -79,11 +79,26 @@ def test_the_sentences_on_int8_follow_from_the_rounds():
     assert "INT8 is slower than float32 on this CPU for:\n- slow on LiteRT, 1 thread, batch 1: 1.30 times" in text
     assert "- fast on LiteRT: 4.00 times as fast" in text
     fast = {key: own for key, own in times.items() if key[0] == "fast"}
-    assert "INT8 is nowhere slower than float32" in "\n".join(sentences(results_of(fast), {"litert": "LiteRT"}))
+    assert "nowhere measurably slower than float32" in "\n".join(sentences(results_of(fast), {"litert": "LiteRT"}))
+    assert "not corrected for their number" in text
     assert sentences(results_of({("fast", "float32"): [1.0]}), {}) == []
 
 
-@pytest.mark.parametrize(("count", "interval"), [(1, (1, 1)), (8, (1, 8)), (9, (2, 8)), (10, (2, 9)), (20, (6, 15))])
+def test_five_rounds_give_a_ratio_and_no_verdict():
+    """Their range holds the median in 1 - 2 / 2 ** 5 = 93.75% of all cases."""
+    results = results_of({("fast", "float32"): [4.0] * 5, ("fast", "int8"): [1.0] * 5})
+    assert [(row["verdict"], row["ratio"], row["low"]) for row in int8_against_float(results)] == [
+        ("too few rounds", 0.25, None)
+    ]
+    text = "\n".join(sentences(results, {"litert": "LiteRT"}))
+    assert "Fewer than 6 rounds" in text
+    assert text.endswith("- fast on LiteRT, 1 thread, batch 1: 0.25 times the time")
+    assert "faster" not in text
+
+
+@pytest.mark.parametrize(
+    ("count", "interval"), [(1, None), (5, None), (6, (1, 6)), (8, (1, 8)), (9, (2, 8)), (10, (2, 9)), (20, (6, 15))]
+)
 def test_the_interval_of_a_median_narrows_with_more_rounds(count, interval):
     """The ranks are those of the tables of the sign test."""
     assert median_interval(list(range(count, 0, -1))) == interval
