@@ -1,8 +1,10 @@
 """A benchmark from its files to its report, with the settings that it has unless told otherwise."""
 
+import tempfile
 import time
 from pathlib import Path
 
+from pipelines.errors import cannot_write
 from tfcifar.environment import cores
 from tfcifar.run_dir import write_json
 
@@ -31,6 +33,9 @@ def benchmark_files(
         threads, batch: sizes to measure; None: the default ones.
         rounds, seconds: see `measure`.
         per_op: also profile the operations.
+
+    Raises:
+        InputError: see `describe` and `measure`; or `output` is no folder to write to.
     """
     from export.benchmark_artifacts import describe, describe_machine, name_apart
     from export.benchmark_measure import measure
@@ -39,10 +44,11 @@ def benchmark_files(
 
     threads, batch = threads or default_threads(), batch or list(BATCHES)
     artifacts = [describe(file) for file in files]
+    _make_folder(output)
     started = time.perf_counter()
     found = measure(files, threads, batch, rounds, seconds)
     for artifact in artifacts:
-        artifact["precision"] = found["loaded"][artifact["file"]]["precision"] or artifact["precision"]
+        artifact["precision"] = found["loaded"][artifact["file"]].get("precision") or artifact["precision"]
     results = {
         "environment": describe_machine(),
         "threads": threads,
@@ -52,8 +58,21 @@ def benchmark_files(
         "artifacts": name_apart(artifacts),
         "measurements": found["measurements"],
         "failed": found["failed"],
-        "operations": {file: profile(file) for file in files} if per_op else {},
+        "operations": {},
         "seconds": round(time.perf_counter() - started, 1),
     }
-    write_json(output / "benchmark.json", results)
+    write_json(output / "benchmark.json", results)  # before what may still go wrong
+    if per_op:
+        results["operations"] = {file: profile(file) for file in files}
+        results["seconds"] = round(time.perf_counter() - started, 1)
+        write_json(output / "benchmark.json", results)
     return write_report(output)
+
+
+def _make_folder(output: Path) -> None:
+    """Raises InputError where nothing can be written to `output`: better now than after the measurements."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output).close()
+    except OSError as error:
+        raise cannot_write(error, output) or error from error

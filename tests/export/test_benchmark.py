@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from PIL import Image
 from export import benchmark, benchmark_measure
 from export.benchmark_artifacts import describe
 from export.benchmark_figures import FIGURES
-from export.benchmark_measure import Child, measure, order, summarize
+from export.benchmark_measure import Child, how_it_ended, measure, order, summarize
 from export.benchmark_report import record_latency
 from export.onnx import quantize_onnx, write_onnx
 from export.op_profile import profile
@@ -65,6 +66,12 @@ def test_each_round_visits_every_configuration_once_in_an_order_of_its_own():
     assert all(sorted(each) == list("abcdef") for each in visits)
     assert len({tuple(each) for each in visits}) == 4
     assert turns == list(order(list("abcdef"), rounds=4))
+
+
+GREETINGS = (
+    "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
+    "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR"
+)
 
 
 class FakeChild:
@@ -127,9 +134,55 @@ def test_a_process_that_dies_is_one_clear_line(folder):
     child = Child(str(folder / "student.int8.onnx"), threads=1)
     child.wait_until_loaded()
     for _ in range(2):  # while it answers, and when it is gone already
-        with pytest.raises(InputError, match=r"student.int8.onnx: its process ended with exit code 1: .*Error"):
-            child.ask(batch="no number", calls=1)
+        answer = child.ask(batch="no number", calls=1)
+        assert re.fullmatch(r"its process ended with exit code 1: .*Error.*", answer["error"])
+        assert answer["ended"] == 1
     child.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "log", "words"),
+    [
+        (-9, f"{GREETINGS}\nsomething", "its process was killed (signal 9), probably out of memory"),
+        (-11, f"corrupted\n{GREETINGS}\n", "its process ended with signal 11: corrupted"),
+        (1, GREETINGS, "its process ended with exit code 1: no message"),
+    ],
+)
+def test_how_a_process_ended_is_told_without_the_greetings_of_its_runtime(code, log, words):
+    assert how_it_ended(code, log) == words
+
+
+def test_a_process_that_dies_in_any_round_takes_nothing_with_it_but_its_own_measurements(monkeypatch):
+    class Dying(FakeChild):
+        def ask(self, batch, calls):
+            ended = self.file == "unborn" or (self.file == "dies" and sum(f == "dies" for f, *_ in self.asked) > 5)
+            return {"error": "killed", "ended": -9} if ended else super().ask(batch, calls)
+
+    monkeypatch.setattr(benchmark_measure, "Child", Dying)
+    FakeChild.asked.clear()
+    found = measure(["unborn", "dies", "lives"], threads=[1], batches=[1, 2], rounds=4, seconds=0.01)
+    assert [(each["file"], each["batch"]) for each in found["measurements"]] == [("lives", 1), ("lives", 2)]
+    assert {(each["file"], each["batch"], each["reason"]) for each in found["failed"]} == {
+        (file, batch, "killed") for file in ("unborn", "dies") for batch in (1, 2)
+    }
+    with pytest.raises(InputError, match="unborn: killed; nothing else could be measured either"):
+        measure(["unborn"], threads=[1], batches=[1, 2], rounds=1, seconds=0.01)
+
+
+def test_each_model_is_warm_before_the_next_one_is_loaded(monkeypatch):
+    happened = []
+
+    class Watched(FakeChild):
+        def wait_until_loaded(self):
+            happened.append(f"{self.file} loads")
+
+        def ask(self, batch, calls):
+            happened.append(f"{self.file} computes")
+            return super().ask(batch, calls)
+
+    monkeypatch.setattr(benchmark_measure, "Child", Watched)
+    measure(["a", "b"], threads=[1], batches=[1], rounds=1, seconds=0.01)
+    assert happened[:6] == ["a loads", "a computes", "a computes", "b loads", "b computes", "b computes"]
 
 
 def test_the_command_writes_report_and_figures(folder, tmp_path):
@@ -239,7 +292,15 @@ def test_a_broken_file_is_one_clear_line(tmp_path):
     broken.write_bytes(b"nothing")
     (line,) = error_lines(run("export.benchmark", broken, "--threads", 1, "--output", tmp_path / "out", expect=2))
     assert "cannot be loaded as an ONNX model" in line
-    assert not (tmp_path / "out").exists()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_file_in_place_of_the_output_folder_is_refused_before_anything_is_measured(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark_measure, "Child", None)
+    (tmp_path / "out").write_bytes(b"mine")
+    arguments = (folder / "student.int8.onnx", "--output", tmp_path / "out")
+    (line,) = error_lines(run("export.benchmark", *arguments, expect=2))
+    assert "out: cannot be written (File exists). Expected a folder" in line
 
 
 def test_help_imports_nothing_heavy():
