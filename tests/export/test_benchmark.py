@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export import benchmark, benchmark_measure
+from export import benchmark, benchmark_measure, benchmark_run
 from export.benchmark_artifacts import describe
 from export.benchmark_figures import FIGURES
 from export.benchmark_measure import Child, how_it_ended, measure, order, summarize
 from export.benchmark_report import record_latency
+from export.benchmark_run import available_bytes, check_memory
 from export.onnx import quantize_onnx, write_onnx
 from export.op_profile import profile
 from export.runtimes import open_artifact
@@ -120,6 +121,19 @@ def test_the_process_of_a_tflite_or_onnx_file_has_no_tensorflow(folder):
         assert child.loaded["tensorflow"] is False
         assert len(answer["times"]) == 4
         assert 0 < answer["peak_bytes"] < 100e6  # TensorFlow alone takes several times as much
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_anything_is_loaded(tmp_path, monkeypatch):
+    files = [{"runtime": runtime, "bytes": 3_000_000} for runtime in ("keras", "onnxruntime", "litert")]
+    needed = 2 * (350 + 67 + 44) * 10**6
+    check_memory(files, [1, 2], needed)
+    check_memory(files, [1, 2], None)
+    with pytest.raises(InputError, match=r"take about 0.9 GB, but 0.9 GB .*one number of --threads at a time"):
+        check_memory(files, [1, 2], needed - 1)
+    monkeypatch.setattr(benchmark_run, "MEMORY", tmp_path / "meminfo")
+    assert available_bytes() is None
+    benchmark_run.MEMORY.write_text("MemTotal:       24683232 kB\nMemAvailable:    7481100 kB\nBuffers: 1 kB\n")
+    assert available_bytes() == 7_481_100 * 1024
 
 
 def test_keras_is_timed_too_and_says_its_precision(folder):
