@@ -6,6 +6,7 @@ from pathlib import Path
 
 from export.card import FORMATS, card_path, read_card
 from export.runtimes import runtime_of
+from pipelines.errors import InputError
 from tfcifar.environment import describe_command, describe_hardware
 from tfcifar.run_dir import RunDir, read_json
 
@@ -21,20 +22,28 @@ def describe(file: str) -> dict:
         `parameters`, `macs`, `run` (that it was made from), and of the test split `n`, `accuracy`, `nll`, `ece`.
 
     Raises:
-        InputError: no such file, of no known format, or not the one that its card is about.
+        InputError: no such file, of no known format, not the one that its card is about, or a card without numbers
+            where there should be some.
     """
     path = Path(file)
     runtime = runtime_of(path)
     card = read_card(path) if card_path(path).is_file() else _card_of_run(path)
     test = card.get("metrics", {}).get("test", {})
+    figures = {key: card.get(key) for key in ("parameters", "macs")} | {key: test.get(key) for key in METRICS}
+    for key in ("name", "format", "run"):
+        if not isinstance(card.get(key), str | None):
+            raise InputError(f"{file}: expected a text as {key} in the JSON file beside it, received {card[key]!r}.")
+    for key, value in figures.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise InputError(f"{file}: expected a number as {key} in the JSON file beside it, received {value!r}.")
     return {
         "file": file,
         "name": card.get("name") or path.name.partition(".")[0],
         "runtime": runtime,
         "precision": _precision(card["format"]) if "format" in card else _precision_in_name(path),
         "bytes": path.stat().st_size,
-        **{key: card.get(key) for key in ("parameters", "macs", "run")},
-        **{key: test.get(key) for key in METRICS},
+        "run": card.get("run"),
+        **figures,
     }
 
 

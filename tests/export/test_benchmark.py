@@ -252,6 +252,26 @@ def test_a_file_without_card_is_known_by_its_name_and_a_card_of_another_file_is_
         describe(str(artifact))
 
 
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ({}, "expected a card with the sha256 of net.onnx, received none"),
+        ([], "expected a card, with metrics by split"),
+        (None, "expected a card, with metrics by split"),
+        ({"metrics": None}, "expected a card, with metrics by split"),
+        ({"metrics": {"test": [1]}}, "expected a card, with metrics by split"),
+        ({"sha256": hashlib.sha256(b"net").hexdigest(), "metrics": {"test": {"ece": "low"}}}, "a number as ece"),
+        ({"sha256": hashlib.sha256(b"net").hexdigest(), "macs": [1]}, "a number as macs in the JSON file"),
+        ({"sha256": hashlib.sha256(b"net").hexdigest(), "format": 8}, "a text as format in the JSON file"),
+    ],
+)
+def test_what_is_no_card_is_one_clear_line(tmp_path, card, message):
+    (tmp_path / "net.onnx").write_bytes(b"net")
+    (tmp_path / "net.onnx.json").write_text(json.dumps(card))
+    with pytest.raises(InputError, match=message):
+        describe(str(tmp_path / "net.onnx"))
+
+
 def test_the_model_of_a_run_is_described_by_the_files_beside_it(folder, tmp_path):
     run_dir = RunDir(tmp_path / "zoo" / "ic02")
     run_dir.path.mkdir(parents=True)
@@ -293,7 +313,9 @@ def test_a_tflite_file_of_one_batch_size_works_again_after_another_was_refused(f
         (["a.onnx", "--threads", "9999"], "--threads: expected different numbers, 1 to"),
         (["a.onnx", "--batch", "1", "1"], "--batch: expected different numbers, 1 or more, received 1 1"),
         (["a.onnx", "--rounds", "0"], "--rounds: expected 1 or more, received 0"),
-        (["a.onnx", "--seconds", "0"], "--seconds: expected more than 0, received 0"),
+        (["a.onnx", "--seconds", "0"], "--seconds: expected a number above 0, received 0"),
+        (["a.onnx", "--seconds", "inf"], "--seconds: expected a number above 0, received inf"),
+        (["a.onnx", "--seconds", "nan"], "--seconds: expected a number above 0, received nan"),
     ],
 )
 def test_wrong_arguments_are_one_clear_line(arguments, message):
