@@ -19,7 +19,8 @@ def describe(file: str) -> dict:
 
     Returns:
         `file`, `name` (of the network), `runtime`, `precision` (None for .keras, which is as it was trained), `bytes`,
-        `parameters`, `macs`, `run` (that it was made from), and of the test split `n`, `accuracy`, `nll`, `ece`.
+        `float_operations` (of an INT8 file, where its card counts them), `parameters`, `macs`, `run` (that it was made
+        from), and of the test split `n`, `accuracy`, `nll`, `ece`.
 
     Raises:
         InputError: no such file, of no known format, not the one that its card is about, or a card without numbers
@@ -29,7 +30,9 @@ def describe(file: str) -> dict:
     runtime = runtime_of(path)
     card = read_card(path) if card_path(path).is_file() else _card_of_run(path)
     test = card.get("metrics", {}).get("test", {})
-    figures = {key: card.get(key) for key in ("parameters", "macs")} | {key: test.get(key) for key in METRICS}
+    figures = {key: card.get(key) for key in ("parameters", "macs", "float_operations")} | {
+        key: test.get(key) for key in METRICS
+    }
     for key in ("name", "format", "run"):
         if not isinstance(card.get(key), str | None):
             raise InputError(f"{file}: expected a text as {key} in the JSON file beside it, received {card[key]!r}.")

@@ -40,8 +40,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-def write_card(artifact, form, accuracy, ece):
+def write_card(artifact, form, accuracy, ece, **more):
     card = {
+        **more,
         "name": "student",
         "format": form,
         "sha256": hashlib.sha256(artifact.read_bytes()).hexdigest(),
@@ -54,11 +55,16 @@ def write_card(artifact, form, accuracy, ece):
 
 
 def test_percentiles_and_throughput_are_of_the_calls_of_all_rounds():
-    found = summarize([[0.001 * i for i in range(1, 51)], [0.001 * i for i in range(51, 102)]], batch=4)
-    assert (found["p50_ms"], found["p90_ms"], found["p99_ms"]) == (51.0, 91.0, 100.0)
-    assert found["calls"] == 101
-    assert found["images_per_second"] == pytest.approx(4 / 0.051, rel=1e-4)
-    assert found["rounds_p50_ms"] == [25.5, 76.0]
+    found = summarize([[0.001 * i for i in range(1, 101)], [0.001 * i for i in range(101, 202)]], batch=4)
+    assert (found["p50_ms"], found["p90_ms"], found["p99_ms"]) == (101.0, 181.0, 199.0)
+    assert found["calls"] == 201
+    assert found["images_per_second"] == pytest.approx(4 / 0.101, rel=1e-4)
+    assert found["rounds_p50_ms"] == [50.5, 151.0]
+
+
+def test_fewer_than_200_calls_tell_no_99th_percentile():
+    assert summarize([[0.001] * 199], batch=1)["p99_ms"] is None
+    assert summarize([[0.001] * 199, [0.001]], batch=1)["p99_ms"] == 1.0
 
 
 def test_each_round_visits_every_configuration_once_in_an_order_of_its_own():
@@ -96,11 +102,20 @@ class FakeChild:
         pass
 
 
-def test_a_measurement_takes_its_seconds_and_what_does_not_run_is_named(monkeypatch):
+@pytest.fixture
+def pauses(monkeypatch):
+    """Seconds of each pause, which tests need not wait for."""
+    found = []
+    monkeypatch.setattr(benchmark_measure.time, "sleep", found.append)
+    return found
+
+
+def test_a_measurement_takes_its_seconds_and_what_does_not_run_is_named(monkeypatch, pauses):
     monkeypatch.setattr(benchmark_measure, "Child", FakeChild)
     FakeChild.asked.clear()
     found = measure(["a", "b"], threads=[1], batches=[2, 1, 8], rounds=3, seconds=0.05)
     measured = FakeChild.asked[-12:]
+    assert pauses == [0.1] * 12  # one before each, in which the threads of the last one come to rest
     assert {each: measured.count(each) for each in measured} == {
         (file, batch, calls): 3 for file in "ab" for batch, calls in ((1, 50), (2, 25))
     }
@@ -166,7 +181,7 @@ def test_how_a_process_ended_is_told_without_the_greetings_of_its_runtime(code, 
     assert how_it_ended(code, log) == words
 
 
-def test_a_process_that_dies_in_any_round_takes_nothing_with_it_but_its_own_measurements(monkeypatch):
+def test_a_process_that_dies_in_any_round_takes_nothing_with_it_but_its_own_measurements(monkeypatch, pauses):
     class Dying(FakeChild):
         def ask(self, batch, calls):
             ended = self.file == "unborn" or (self.file == "dies" and sum(f == "dies" for f, *_ in self.asked) > 5)
@@ -183,7 +198,7 @@ def test_a_process_that_dies_in_any_round_takes_nothing_with_it_but_its_own_meas
         measure(["unborn"], threads=[1], batches=[1, 2], rounds=1, seconds=0.01)
 
 
-def test_each_model_is_warm_before_the_next_one_is_loaded(monkeypatch):
+def test_each_model_is_warm_before_the_next_one_is_loaded(monkeypatch, pauses):
     happened = []
 
     class Watched(FakeChild):
@@ -202,7 +217,7 @@ def test_each_model_is_warm_before_the_next_one_is_loaded(monkeypatch):
 def test_the_command_writes_report_and_figures(folder, tmp_path):
     files = [folder / name for name in ("student.float32.tflite", "student.float32.onnx", "student.int8.onnx")]
     write_card(files[0], "tflite_float32", accuracy=0.9, ece=0.02)
-    write_card(files[2], "onnx_int8", accuracy=0.89, ece=0.03)
+    write_card(files[2], "onnx_int8", accuracy=0.89, ece=0.03, float_operations=10)
     output = tmp_path / "out"
     completed = run("export.benchmark", *files, "--threads", 1, "--batch", 1, 2, "--rounds", 2, "--seconds", 0.01,
                     "--per-op", "--output", output)  # fmt: skip
@@ -213,9 +228,12 @@ def test_the_command_writes_report_and_figures(folder, tmp_path):
     assert {"ai-edge-litert", "onnxruntime"} <= set(results["environment"]["packages"])
     for row in (
         "| student | float32 | LiteRT | 0.0",
+        "| student | int8, 10 operations in float | ONNX Runtime | 0.0",
         "| network | precision | LiteRT | ONNX Runtime |",
         "## 1 thread, 2 images at a time",
         "INT8 against float32",
+        ", -) ",
+        "fewer than 200 calls tell no 99th percentile",
         "student, int8, ONNX Runtime:",
     ):
         assert row in completed.stdout
