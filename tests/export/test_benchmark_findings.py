@@ -5,7 +5,7 @@ import pytest
 from export.benchmark_artifacts import name_apart
 from export.benchmark_findings import float_partner, int8_against_float, median_interval, sentences
 from export.op_profile import rows
-from tfcifar.reporting.pareto import pareto
+from tfcifar.reporting.pareto import named, pareto
 
 
 def artifact(file: str, name="student", precision="int8", runtime="litert", macs=None, run=None) -> dict:
@@ -109,6 +109,13 @@ def test_the_pareto_line_holds_what_nothing_betters():
     points = [{"x": x, "y": y} for x, y in places]
     assert [(each["x"], each["y"]) for each in pareto(points, more=True)] == [(1, 0.7), (3, 0.9), (4, 0.95)]
     assert [(each["x"], each["y"]) for each in pareto(points, more=False)] == [(1, 0.6)]
+
+
+def test_names_in_a_figure_are_those_of_the_line_and_of_the_best_of_each_network():
+    places = [("a", 1, 0.7), ("a", 2, 0.9), ("a", 3, 0.9), ("b", 4, 0.5), ("b", 5, 0.6), ("b", 6, 0.6)]
+    points = [{"name": name, "x": x, "y": y} for name, x, y in places]
+    assert [(each["name"], each["x"]) for each in named(points, more=True)] == [("a", 1), ("a", 2), ("b", 5)]
+    assert [(each["name"], each["x"]) for each in named(points, more=False)] == [("a", 1), ("b", 4)]
 
 
 def test_shares_of_operations_are_of_typical_calls():

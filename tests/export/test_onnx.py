@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from export import onnx as export_onnx
-from export.onnx import float_operations, quantize_onnx, write_onnx
+from export.onnx import quantize_onnx, write_onnx
 from export.runtimes import open_artifact
 from pipelines.errors import InputError
 from pipelines.synthetic import generate
@@ -121,11 +121,11 @@ def test_every_convolution_of_an_int8_file_has_int8_weights_per_channel(fast_cnn
 
 def test_operations_without_an_integer_kernel_are_counted(fast_cnn_file, tmp_path):
     quantize_onnx(fast_cnn_file, tmp_path / "gelu.onnx", SHAPES)
-    assert float_operations(tmp_path / "gelu.onnx") == 8  # the seven Gelus, and ReduceMax behind the last
+    assert export_onnx.float_operations(tmp_path / "gelu.onnx") == 8  # the seven Gelus, and ReduceMax behind the last
     write_onnx(build("small_cnn"), tmp_path / "float32.onnx")
     quantize_onnx(tmp_path / "float32.onnx", tmp_path / "relu.onnx", SHAPES)
-    assert float_operations(tmp_path / "relu.onnx") == 1  # the mean before the head
-    assert float_operations(tmp_path / "float32.onnx") > 0
+    assert export_onnx.float_operations(tmp_path / "relu.onnx") == 1  # the mean before the head
+    assert export_onnx.float_operations(tmp_path / "float32.onnx") > 0
 
 
 def test_int8_takes_pixels_as_they_are(fast_cnn_file, tmp_path):
