@@ -16,7 +16,7 @@ EPILOG = """examples:
 
 Every model is loaded in a process of its own for each number of threads; one computes at a time. The rounds visit all
 of them in turn, each in another order, so that a slow spell of the machine hits all alike. Accuracies come from the
-card beside each file; none is measured here."""
+card beside each file or, of the model.keras of a run, from its metrics.json; none is measured here."""
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
