@@ -99,16 +99,18 @@ def measure(files: list[str], threads: list[int], batches: list[int], rounds: in
         seconds: of each measurement; every configuration has one in each round.
 
     Returns:
-        JSON-ready: `loaded` (by file), `measurements` and `failed` (lists with `file`, `threads` and `batch`; see
-        `summarize` for the first, `reason` for the second). What fails in any round has no measurement.
+        JSON-ready: `loaded` (by file, of those that could be), `measurements` and `failed` (lists with `file`,
+        `threads` and `batch`; see `summarize` for the first, `reason` for the second). What fails in any round has no
+        measurement.
 
     Raises:
         InputError: a file cannot be loaded, or none of all this could be measured.
     """
+    failed: dict[Configuration, str] = {}
     with ExitStack() as stack:
         children: dict[tuple[str, int], Child] = {}
         calls: dict[Configuration, int] = {}
-        peaks, failed = {}, {}  # by configuration too
+        peaks: dict[Configuration, int | None] = {}
         for file, count in tqdm(list(product(files, threads)), desc="warming up", unit="model"):
             child = children[file, count] = Child(file, count)
             stack.callback(child.close)
@@ -121,32 +123,33 @@ def measure(files: list[str], threads: list[int], batches: list[int], rounds: in
                     continue
                 calls[configuration] = _calls_in(seconds, answer["times"])
                 peaks[configuration] = answer["peak_bytes"]
-        times: dict[Configuration, list[list[float]]] = {configuration: [] for configuration in calls}
-        for configuration in tqdm(list(order(list(calls), rounds)), desc="measuring", unit="measurement"):
-            if configuration in failed:
-                continue
-            time.sleep(PAUSE_SECONDS)
-            answer = children[configuration.file, configuration.threads].ask(configuration.batch, calls[configuration])
-            if "error" in answer:
-                failed[configuration] = answer["error"]
-            else:
-                times[configuration].append(answer["times"])
-        if len(failed) == len(children) * len(batches):
-            first, reason = next(iter(failed.items()))
-            raise InputError(f"{first.file}: {reason}; nothing else could be measured either.")
-        measurements = [
-            vars(each) | summarize(own, each.batch) | {"peak_bytes": peaks[each]}
-            for each, own in times.items()
-            if each not in failed
-        ]
-        loaded = {
-            file: next(
-                (own.loaded for (of, _), own in children.items() if of == file and "error" not in own.loaded), {}
-            )
-            for file in files
-        }
-    failures = [vars(each) | {"reason": reason} for each, reason in failed.items()]
-    return {"loaded": loaded, "measurements": measurements, "failed": failures}
+        times = _take_turns(children, calls, rounds, failed)
+        loaded = {file: child.loaded for (file, _), child in children.items() if "error" not in child.loaded}
+    if not times:
+        first, reason = next(iter(failed.items()))
+        raise InputError(f"{first.file}: {reason}; nothing else could be measured either.")
+    return {
+        "loaded": loaded,
+        "measurements": [
+            vars(each) | summarize(own, each.batch) | {"peak_bytes": peaks[each]} for each, own in times.items()
+        ],
+        "failed": [vars(each) | {"reason": reason} for each, reason in failed.items()],
+    }
+
+
+def _take_turns(children: dict, calls: dict, rounds: int, failed: dict) -> dict[Configuration, list[list[float]]]:
+    """Seconds of each call by round, of the configurations in `calls`; what fails in any round goes to `failed`."""
+    times: dict[Configuration, list[list[float]]] = {configuration: [] for configuration in calls}
+    for configuration in tqdm(list(order(list(calls), rounds)), desc="measuring", unit="measurement"):
+        if configuration in failed:
+            continue
+        time.sleep(PAUSE_SECONDS)
+        answer = children[configuration.file, configuration.threads].ask(configuration.batch, calls[configuration])
+        if "error" in answer:
+            failed[configuration] = answer["error"]
+        else:
+            times[configuration].append(answer["times"])
+    return {configuration: own for configuration, own in times.items() if configuration not in failed}
 
 
 def _warm_up(child: Child, batch: int) -> dict:

@@ -53,7 +53,7 @@ def benchmark_files(
     started = time.perf_counter()
     found = measure(files, threads, batch, rounds, seconds)
     for artifact in artifacts:
-        artifact["precision"] = found["loaded"][artifact["file"]].get("precision") or artifact["precision"]
+        artifact["precision"] = found["loaded"].get(artifact["file"], {}).get("precision") or artifact["precision"]
     results = {
         "environment": describe_machine(),
         "threads": threads,
