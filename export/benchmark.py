@@ -1,6 +1,7 @@
 """Latency, throughput, memory and size of exported models on the runtimes that they are for, next to each other."""
 
 import argparse
+import math
 from pathlib import Path
 
 from export.benchmark_run import BATCHES, ROUNDS, SECONDS, default_threads
@@ -15,7 +16,7 @@ EPILOG = """examples:
 
 Every model is loaded in a process of its own for each number of threads; one computes at a time. The rounds visit all
 of them in turn, each in another order, so that a slow spell of the machine hits all alike. Accuracies come from the
-card beside each file; none is measured here."""
+card beside each file or, of the model.keras of a run, from its metrics.json; none is measured here."""
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -40,8 +41,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             raise InputError(f"{option}: expected different numbers, {limit}, received {' '.join(map(str, values))}.")
     if args.rounds < 1:
         raise InputError(f"--rounds: expected 1 or more, received {args.rounds}.")
-    if not args.seconds > 0:
-        raise InputError(f"--seconds: expected more than 0, received {args.seconds:g}.")
+    if not 0 < args.seconds < math.inf:
+        raise InputError(f"--seconds: expected a number above 0, received {args.seconds:g}.")
     if len(set(args.artifact)) < len(args.artifact):
         raise InputError("ARTIFACT: expected each file once, received one twice.")
     return args

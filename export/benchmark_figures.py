@@ -17,12 +17,15 @@ FIGURES = {
 TITLES = {"accuracy": "Test accuracy", "ece": "Calibration error (test ECE, lower is better)"}
 
 
-def plot_all(results: dict, output: Path, names: dict[str, str]) -> dict[str, str]:
-    """Write those of FIGURES into `output` for which two cards or more have the metric; return their titles by file.
+def plot_all(results: dict, output: Path, names: dict[str, str]) -> dict[str, tuple[str, list[str]]]:
+    """Write those of FIGURES into `output` for which the metric is known of two files or more.
 
     Args:
         results: see `export.benchmark`; latencies are of the fewest threads and the smallest batch.
         names: of the runtimes, for people.
+
+    Returns:
+        By file of a figure its title, and which artefacts are not in it, since a figure of theirs is not known.
     """
     threads, batch, latency = latencies(results)
     at = f"{threads} thread{'s' * (threads > 1)}, batch {batch}"
@@ -31,8 +34,13 @@ def plot_all(results: dict, output: Path, names: dict[str, str]) -> dict[str, st
         _kind(each, names): (COLORS[each["runtime"]], MARKERS.get(each["precision"], "X"))
         for each in results["artifacts"]
     }
-    titles = {}
+    drawn = {}
     for file, (metric, more, against) in FIGURES.items():
+        known = [
+            each
+            for each in results["artifacts"]
+            if each[metric] is not None and (against == SIZE or each["file"] in latency)
+        ]
         points = [
             {
                 "name": each["name"],
@@ -40,14 +48,14 @@ def plot_all(results: dict, output: Path, names: dict[str, str]) -> dict[str, st
                 "x": each["bytes"] / 1e6 if against == SIZE else latency[each["file"]],
                 "y": each[metric],
             }
-            for each in results["artifacts"]
-            if each[metric] is not None and (against == SIZE or each["file"] in latency)
+            for each in known
         ]
         (output / file).unlink(missing_ok=True)  # of an earlier benchmark
         if len(points) > 1:
-            titles[file] = f"{TITLES[metric]} against {'size' if against == SIZE else 'latency'}"
-            plot_pareto(points, titles[file], labels[against], more, kinds, output / file)
-    return titles
+            title = f"{TITLES[metric]} against {'size' if against == SIZE else 'latency'}"
+            plot_pareto(points, title, labels[against], more, kinds, output / file)
+            drawn[file] = title, [each["file"] for each in results["artifacts"] if each not in known]
+    return drawn
 
 
 def _kind(artifact: dict, names: dict[str, str]) -> str:

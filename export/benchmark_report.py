@@ -5,7 +5,8 @@ from pathlib import Path
 
 from export.benchmark_artifacts import PACKAGES
 from export.benchmark_figures import FIGURES, plot_all
-from export.benchmark_findings import int8_against_float, sentences
+from export.benchmark_findings import sentences
+from export.benchmark_measure import FEWEST_FOR_P99
 from tfcifar.reporting.html import write_html
 from tfcifar.reporting.results import RESULTS, command_without_run, record_table
 from tfcifar.reporting.tables import duration, in_markdown, percent
@@ -20,7 +21,12 @@ HEADER = (
 )
 MEMORY = (
     "Peak memory is what the process needed at most beyond Python and NumPy, on {threads}: the runtime, the model and "
-    "batches of up to that size. Accuracy, NLL and ECE are of the test split, from the card beside each file."
+    "batches of up to that size. Accuracy, NLL and ECE are of the test split, from the card beside each file or, of a "
+    "run's model.keras, from its metrics.json."
+)
+LATENCIES = (
+    "Median time of a call in ms, behind it the 90th and 99th percentile; images per second. A dash: fewer than "
+    "{fewest} calls tell no 99th percentile; more --seconds or --rounds do."
 )
 OPERATIONS = (
     "One image at a time on one thread, by the runtime's own profiler, which takes some time itself: the shares are "
@@ -48,14 +54,17 @@ def write_report(output: Path) -> str:
     for threads in results["threads"]:
         for batch in results["batch"]:
             parts += [f"## {_threads(threads)}, {_images(batch)}", latency_table(results, threads, batch)]
-    parts.append("Median time of a call in ms, behind it the 90th and 99th percentile; images per second.")
-    parts += sentences(int8_against_float(results), NAMES)
+    parts.append(LATENCIES.format(fewest=FEWEST_FOR_P99))
+    parts += sentences(results, NAMES)
     parts += [
         f"Not run: {each['file']}, {_threads(each['threads'])}, {_images(each['batch'])}: {each['reason']}"
         for each in results["failed"]
     ]
-    for file, title in plot_all(results, output, NAMES).items():
+    for file, (title, absent) in plot_all(results, output, NAMES).items():
         parts.append(f"![{title}]({file})")
+        if absent:
+            files = ", ".join(map(in_markdown, absent))
+            parts.append(f"Not in “{title}”, since one of the two is not known of it: {files}.")
     if results["operations"]:
         parts += ["## Where the time goes", OPERATIONS, *_operations(results)]
     write_text(output / "benchmark.md", "\n\n".join(["# Latency", *parts]) + "\n")
@@ -71,7 +80,7 @@ def model_table(results: dict) -> str:
     lines = [_line(heads), "|---|---|---|" + "--:|" * (len(heads) - 3)]
     peaks = {_place(each): each["peak_bytes"] for each in results["measurements"]}
     for each in _grouped(results["artifacts"]):
-        cells = [in_markdown(each["name"]), each["precision"] or "", NAMES[each["runtime"]], _megabytes(each["bytes"])]
+        cells = [in_markdown(each["label"]), _precision(each), NAMES[each["runtime"]], _megabytes(each["bytes"])]
         cells += [_millions(each["parameters"]), _millions(each["macs"]), percent(each["accuracy"])]
         cells += ["" if each[key] is None else f"{each[key]:.4f}" for key in ("nll", "ece")]
         cells += [_megabytes(peaks.get((each["file"], min(results["threads"]), batch))) for batch in batches]
@@ -85,12 +94,12 @@ def latency_table(results: dict, threads: int, batch: int) -> str:
     runtimes = [name for name in NAMES if any(each["runtime"] == name for each in results["artifacts"])]
     cells: dict[tuple[str, str | None], dict[str, str]] = {}
     for each in _grouped(results["artifacts"]):
-        row = cells.setdefault((each["name"], each["precision"]), {})
+        row = cells.setdefault((each["label"], each["precision"]), {})
         row[each["runtime"]] = _latency(measured.get((each["file"], threads, batch)))
     heads = ["network", "precision", *(NAMES[name] for name in runtimes)]
     lines = [_line(heads), "|---|---|" + "--:|" * len(runtimes)]
-    for (name, precision), row in cells.items():
-        lines.append(_line([in_markdown(name), precision or "", *(row.get(each, "") for each in runtimes)]))
+    for (label, precision), row in cells.items():
+        lines.append(_line([in_markdown(label), precision or "", *(row.get(each, "") for each in runtimes)]))
     return "\n".join(lines)
 
 
@@ -109,7 +118,7 @@ def _operations(results: dict) -> list[str]:
     parts = []
     for each in _grouped(results["artifacts"]):
         found = results["operations"][each["file"]]
-        title = f"{in_markdown(each['name'])}, {each['precision'] or 'precision unknown'}, {NAMES[each['runtime']]}"
+        title = f"{in_markdown(each['label'])}, {each['precision'] or 'precision unknown'}, {NAMES[each['runtime']]}"
         if "reason" in found:
             parts.append(f"{title}: {found['reason']}")
             continue
@@ -128,8 +137,15 @@ def _place(measurement: dict) -> tuple:
 def _latency(measurement: dict | None) -> str:
     if measurement is None:
         return "not run"
-    p50, p90, p99 = (f"{measurement[f'p{each}_ms']:.3g}" for each in (50, 90, 99))
+    found = (measurement[f"p{each}_ms"] for each in (50, 90, 99))
+    p50, p90, p99 = ("-" if each is None else f"{each:.3g}" for each in found)
     return f"**{p50}** ({p90}, {p99}) {measurement['images_per_second']:,.0f}/s"
+
+
+def _precision(artifact: dict) -> str:
+    """For example "int8, 10 operations in float": of what the runtime has no integer kernel for."""
+    precision, count = artifact["precision"] or "", artifact["float_operations"]
+    return f"{precision}, {count} operation{'s' * (count > 1)} in float" if count else precision
 
 
 def _line(cells: list[str]) -> str:

@@ -206,12 +206,10 @@ def _common(layer: layers.Layer) -> dict:
 
 
 def _activation(function, layer):
-    name = keras.activations.serialize(function)
-    if name in OWN_ACTIVATIONS:
-        return OWN_ACTIVATIONS[name]
-    if name not in ACTIVATIONS:
-        raise _untranslated(layer, f"with the activation {name}")
-    return ACTIVATIONS[name]
+    for name, own in (*OWN_ACTIVATIONS.items(), *ACTIVATIONS.items()):
+        if keras.activations.get(name) is function:  # not by its name, which anyone's function may have
+            return own
+    raise _untranslated(layer, f"with the activation {getattr(function, '__name__', type(function).__name__)}")
 
 
 def _untranslated(operation: Operation, how: str = "") -> InputError:

@@ -17,6 +17,7 @@ FORMATS = {
     "onnx_int8": ".int8.onnx",
     "keras": ".keras",
 }
+WRITE_ANEW = "python -m export.compress writes both file and card"
 
 
 def card_path(artifact: Path) -> Path:
@@ -69,12 +70,17 @@ def read_card(artifact: Path) -> dict:
     """The card of `artifact`.
 
     Raises:
-        InputError: there is none, or it is of another file.
+        InputError: there is none, it is no card, or it is of another file.
     """
     path = card_path(artifact)
     if not path.is_file():
-        raise InputError(f"{artifact}: expected its card {path.name} beside it; python -m export.compress writes both.")
+        raise InputError(f"{artifact}: expected its card {path.name} beside it. {WRITE_ANEW}.")
     card = read_json(path)
+    metrics = card.get("metrics", {}) if isinstance(card, dict) else None
+    if not isinstance(metrics, dict) or not all(isinstance(each, dict) for each in metrics.values()):
+        raise InputError(f"{path}: expected a card, with metrics by split; it has been altered. {WRITE_ANEW}.")
+    if not isinstance(card.get("sha256"), str):
+        raise InputError(f"{path}: expected a card with the sha256 of {artifact.name}, received none. {WRITE_ANEW}.")
     if card["sha256"] != hashlib.sha256(artifact.read_bytes()).hexdigest():
         raise InputError(f"{artifact}: the file has changed since its card {path.name} was written.")
     return card

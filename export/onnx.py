@@ -31,6 +31,7 @@ OPSET = 20  # the first with Gelu
 BATCH = 50  # images at a time in calibration
 # No layer of the bridge takes a logarithm, so that each one in the converted graph is a GELU.
 STAND_IN, STAND_IN_TYPE = tf.math.log, "Log"
+MOVING = ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")  # these compute nothing
 NOT_FLOAT32 = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
 
@@ -67,7 +68,7 @@ def write_onnx(model: keras.Model, path: Path) -> dict:
 def quantize_onnx(float_path: Path, path: Path, images: np.ndarray) -> dict:
     """Write the float32 file `float_path` to `path` with integer kernels: weights int8 per channel, activations uint8.
 
-    Values between operations that have no integer kernel, such as Gelu, stay float32.
+    Operations that have no integer kernel, such as Gelu, stay in float32 (see `float_operations`).
 
     Args:
         float_path: from `write_onnx`.
@@ -115,6 +116,29 @@ def quantize_onnx(float_path: Path, path: Path, images: np.ndarray) -> dict:
 
     write_whole(path, write)
     return agreement(reference(images), OnnxRuntime(path, threads=1)(images))
+
+
+def float_operations(path: Path) -> int:
+    """How many operations of an INT8 file ONNX Runtime computes in float32: those that have no integer kernel."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # What it makes of the file on any CPU: the next level is about the memory layout that this one likes.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.log_severity_level = 3  # not that such a file is for this machine
+    with tempfile.TemporaryDirectory() as scratch:
+        options.optimized_model_filepath = str(Path(scratch) / "optimized.onnx")
+        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        graph = onnx.load(options.optimized_model_filepath).graph
+    floats: set[str] = set()
+    count = 0
+    for node in graph.node:  # in the order in which they run
+        if node.op_type in ("Cast", "DequantizeLinear"):
+            floats.update(node.output)
+        elif node.op_type != "QuantizeLinear" and floats.intersection(node.input):
+            floats.update(node.output)
+            count += node.op_type not in MOVING
+    return count
 
 
 def _convert(clone: tf_keras.Model) -> onnx.ModelProto:

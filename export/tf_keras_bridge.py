@@ -28,20 +28,25 @@ def to_tf_keras(model: keras.Model, images: np.ndarray | None = None, flatten: b
 
     Args:
         model: functional or sequential, of the layers in `bridge_layers`; models inside it too.
-        images: [n, ...], on which outputs are compared besides random ones.
+        images: [n, ...], on which outputs are compared besides random ones; of several inputs in their structure.
         flatten: put the layers of models inside it into the model itself; TF-MOT looks at no others.
 
     Raises:
-        InputError: a layer that has no translation, which it names; or outputs that differ by more than rounding.
+        InputError: a layer that has no translation, which it names; with `flatten`, layers of different models that
+            share a name; or outputs that differ by more than rounding.
     """
     graph = _Graph(flatten)
     clone = graph.rebuild(model)
     graph.copy_weights()
     generator = np.random.RandomState(0)
-    shape = [size or 32 for size in model.input_shape[1:]]
-    batches = [generator.randint(0, 256, (4, *shape)).astype("float32")]
+    shapes = [[size or 32 for size in tensor.shape[1:]] for tensor in model.inputs]
+    made_up = [generator.randint(0, 256, (4, *shape)).astype("float32") for shape in shapes]
+    batches = [keras.tree.pack_sequence_as(model.input, made_up)]
     for batch in batches if images is None else [*batches, images]:
-        outputs = keras.tree.flatten(model(batch, training=False)), keras.tree.flatten(clone(batch, training=False))
+        outputs = [
+            keras.tree.flatten(model(batch, training=False)),
+            keras.tree.flatten(clone(_alone(keras.tree.flatten(batch)), training=False)),
+        ]
         for expected, received in zip(*outputs, strict=True):
             # Of mixed precision, inner outputs may be half floats; the clone's are float32 throughout.
             expected = keras.ops.convert_to_numpy(keras.ops.cast(expected, "float32"))
@@ -53,8 +58,10 @@ def from_tf_keras(clone: tf_keras.Model, model: keras.Model) -> keras.Model:
     """`model` with the weights of `clone`, which was made of it by `to_tf_keras` and trained since.
 
     Raises:
-        InputError: the two have weights in layers of other names or shapes.
+        InputError: the two have weights in layers of other names or shapes, or in layers that share a name.
     """
+    for each in (model, clone):
+        _check_names([layer.name for layer in leaf_layers(each) if layer.weights])
     own, trained = ({layer.name: layer for layer in leaf_layers(each) if layer.weights} for each in (model, clone))
     own = {name: layer for name, layer in own.items() if not isinstance(layer, WITHOUT_WEIGHTS)}
     differ = sorted(set(own) ^ set(trained))
@@ -82,7 +89,10 @@ class _Graph:
             ]
         else:
             raise InputError(f"tf_keras: expected a functional or sequential model, received {type(model).__name__}.")
-        return tf_keras.Model(inputs[0] if len(inputs) == 1 else inputs, self.run(model, inputs), name=model.name)
+        outputs = self.run(model, inputs)
+        if self.flatten:
+            _check_names([operation.name for operation, _ in self.made.values()])
+        return tf_keras.Model(_alone(inputs), outputs, name=model.name)
 
     def run(self, model: keras.Model, inputs: list) -> Any:
         """The outputs of `model`, in their structure, as tf_keras tensors made from `inputs`."""
@@ -113,13 +123,18 @@ class _Graph:
             if len(later) == len(waiting):
                 raise InputError(f"tf_keras: {model.name}: calls that take what nothing gives: {later[0][0].name}.")
             waiting = later
-        return _structure(config["output_layers"], tensors)
+        # Here, and here alone, the calls of a functional model are counted from the one that it was made with.
+        given = {
+            (name, number + _is_functional(operations[name]), index): tensor
+            for (name, number, index), tensor in tensors.items()
+        }
+        return _structure(config["output_layers"], given)
 
     def call(self, operation: Operation, arguments: list, named: dict) -> Any:
         # Both are for the training of a Keras 3 model, and are there with their defaults.
         named = {name: each for name, each in named.items() if name not in ("training", "mask") and each is not None}
         if isinstance(operation, keras.Model) and self.flatten:
-            return self.run(operation, _flat(arguments))
+            return self.run(operation, keras.tree.flatten(arguments))
         if id(operation) not in self.made:
             if isinstance(operation, keras.Model):
                 translated = self.rebuild(operation)
@@ -131,7 +146,9 @@ class _Graph:
         translated = self.made[id(operation)][1]
         if not isinstance(operation, keras.layers.Layer):  # numbers are in the layer that stands for it
             tensors = [each for each in arguments if not isinstance(each, int | float)]
-            return translated(tensors[0] if len(tensors) == 1 else tensors)
+            return translated(_alone(tensors))
+        if isinstance(operation, keras.Model):
+            return translated(_alone(keras.tree.flatten(arguments)))
         try:
             return translated(*arguments, **named)
         except (TypeError, ValueError) as error:
@@ -159,17 +176,28 @@ def leaf_layers(model: keras.Model | tf_keras.Model) -> list:
     return found
 
 
-def _flat(arguments: Any) -> list:
-    if isinstance(arguments, list | tuple):
-        return [each for argument in arguments for each in _flat(argument)]
-    return [arguments]
+def _alone(values: list) -> Any:
+    """One value in place of a list that holds no other."""
+    return values[0] if len(values) == 1 else values
+
+
+def _is_functional(operation: Operation) -> bool:
+    return isinstance(operation, keras.Model) and not isinstance(operation, keras.Sequential)
+
+
+def _check_names(names: list[str]) -> None:
+    """Raises InputError for names that occur twice: weights come back by them."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"tf_keras: expected layers of different names, in models inside it too; twice: {twice}.")
 
 
 def _places(structure: Any) -> list[tuple]:
     """The (layer, call, output) entries of a config's `input_layers`, which nests them as the model does."""
     if _is_place(structure):
         return [tuple(structure)]
-    values = structure.values() if isinstance(structure, dict) else structure
+    # Sorted, as Keras takes the inputs of a dictionary.
+    values = [structure[key] for key in sorted(structure)] if isinstance(structure, dict) else structure
     return [place for each in values for place in _places(each)]
 
 

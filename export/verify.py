@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from export.card import describe_artifact, write_card
 from export.corrupted import judge_corrupted
+from export.onnx import float_operations
 from export.parity import agreement
 from export.runtimes import Runtime, open_artifact
 from pipelines.disk_images import Images
@@ -50,7 +51,8 @@ def verify(
         corrupted: judge on so many corrupted images too, of the split judged last; 0: on none.
 
     Returns:
-        The cards. Beside what `describe_artifact` says they hold `parameters`, `metrics` by split (`n`, `accuracy`,
+        The cards. Beside what `describe_artifact` says they hold `parameters`, of an INT8 file for ONNX Runtime
+        `float_operations` (how many it computes in float32), `metrics` by split (`n`, `accuracy`,
         `accuracy_ci95`, `nll`, `ece`, `brier`; of the test split also `calibrated`: `nll`, `ece`; with `corrupted`, see
         `judge_corrupted`), `calibration` (`temperature`), `acceptance` (see `fit_acceptance`), `parity` by split (see
         `export.parity.agreement`), and `flips` of the split judged last, test before validation: how many images the
@@ -69,6 +71,8 @@ def verify(
         runtime = open_artifact(path)
         logits = {split: _predict(runtime, each.images) for split, each in examples.items()}
         card = describe_artifact(path, name, form, run_dir, runtime.image_shape, count_macs(model))
+        if form == "onnx_int8":
+            card["float_operations"] = float_operations(path)
         card["parameters"] = model.count_params()
         card["metrics"] = {split: _metrics(logits[split], each, splits) for split, each in examples.items()}
         card["parity"] = {split: agreement(expected[split], logits[split]) for split in examples}

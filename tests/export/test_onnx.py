@@ -119,6 +119,15 @@ def test_every_convolution_of_an_int8_file_has_int8_weights_per_channel(fast_cnn
         assert initializers[values.input[2]].dtype == np.uint8
 
 
+def test_operations_without_an_integer_kernel_are_counted(fast_cnn_file, tmp_path):
+    quantize_onnx(fast_cnn_file, tmp_path / "gelu.onnx", SHAPES)
+    assert export_onnx.float_operations(tmp_path / "gelu.onnx") == 8  # the seven Gelus, and ReduceMax behind the last
+    write_onnx(build("small_cnn"), tmp_path / "float32.onnx")
+    quantize_onnx(tmp_path / "float32.onnx", tmp_path / "relu.onnx", SHAPES)
+    assert export_onnx.float_operations(tmp_path / "relu.onnx") == 1  # the mean before the head
+    assert export_onnx.float_operations(tmp_path / "float32.onnx") > 0
+
+
 def test_int8_takes_pixels_as_they_are(fast_cnn_file, tmp_path):
     """Of images with all values the range is 0..255: nothing is lost before the first convolution."""
     quantize_onnx(fast_cnn_file, tmp_path / "int8.onnx", np.resize(np.arange(256, dtype=np.uint8), (4, 32, 32, 3)))

@@ -74,6 +74,44 @@ def test_functions_on_tensors_layers_called_twice_and_several_outputs():
     assert [layer.name for layer in clone.layers].count("shared") == 1
 
 
+def inner_model(name: str, layer="conv") -> keras.Model:
+    inputs = keras.Input((8, 8, 3))
+    return keras.Model(inputs, layers.Conv2D(3, 3, padding="same", name=layer)(inputs), name=name)
+
+
+@pytest.mark.parametrize("flatten", [True, False])
+def test_a_model_ends_in_a_model_inside_it_and_calls_it_twice(flatten):
+    inputs, inner = keras.Input((8, 8, 3)), inner_model("inner")
+    once = inner(layers.Rescaling(0.1)(inputs))
+    model = keras.Model(inputs, {"twice": inner(once), "once": once})
+    clone = to_tf_keras(model, flatten=flatten)
+    expected, received = model(images(model)), clone(images(model))
+    for name in ("once", "twice"):
+        np.testing.assert_allclose(received[name], expected[name], atol=1e-4)
+
+
+@pytest.mark.parametrize("flatten", [True, False])
+def test_models_of_several_inputs(flatten):
+    inside = keras.Input((8, 8, 3), name="b"), keras.Input((3,), name="a")
+    inner = keras.Model(dict(zip("ba", inside, strict=True)), layers.Multiply()(inside), name="inner")
+    picture, numbers = keras.Input((8, 8, 3)), keras.Input((3,))
+    joined = inner({"b": picture, "a": numbers})
+    model = keras.Model([picture, numbers], layers.Conv2D(2, 3)(joined))
+    batch = [np.ones((2, 8, 8, 3), "float32"), np.array([[1.0, 2.0, 3.0]] * 2, "float32")]
+    clone = to_tf_keras(model, batch, flatten)
+    np.testing.assert_allclose(clone(batch), model(batch), atol=1e-4)
+    assert to_tf_keras(inner).input_names == ["a", "b"]  # in the order of their keys, as in Keras 3
+
+
+def test_layers_of_two_models_that_share_a_name_are_named():
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, inner_model("second")(inner_model("first")(inputs)))
+    with pytest.raises(InputError, match=r"expected layers of different names, .* twice: \['conv'\]"):
+        to_tf_keras(model, flatten=True)
+    with pytest.raises(InputError, match=r"twice: \['conv'\]"):  # whose weights would go into both
+        from_tf_keras(to_tf_keras(model), model)
+
+
 def test_two_heads_and_half_precision():
     keras.mixed_precision.set_global_policy("mixed_bfloat16")
     model = with_group_head(build("small_cnn"), 2)
@@ -94,6 +132,8 @@ def test_hard_sigmoid_is_that_of_keras_3_and_not_the_one_of_the_same_name():
         (layers.GaussianDropout(0.3, name="odd_one"), "no translation of the layer odd_one, a GaussianDropout"),
         (layers.Activation("log_sigmoid", name="odd_one"), "odd_one, a Activation with the activation log_sigmoid"),
         (layers.Resizing(4, 4, antialias=True, name="odd_one"), "odd_one, a Resizing that pads or smooths"),
+        (layers.Conv2D(2, 3, activation=lambda x: x, name="odd_one"), "odd_one, a Conv2D with the activation <lambda>"),
+        (layers.Dense(2, activation=layers.ReLU(6.0), name="odd_one"), "odd_one, a Dense with the activation ReLU"),
     ],
 )
 def test_what_cannot_be_translated_is_named(layer, message):

@@ -51,6 +51,7 @@ def test_each_format_has_a_file_and_a_card_that_says_what_it_is(compressed):
             "channels": "RGB, 0..255",
         }
         assert path.name in stdout
+    assert card_of(run_dir, "onnx_int8")["float_operations"] == 1  # the mean before the head
     assert card_of(run_dir, "tflite_int8")["bytes"] < card_of(run_dir, "tflite_float32")["bytes"]
     assert not [path for path in (run_dir / "export").iterdir() if path.name.startswith(".")]
 

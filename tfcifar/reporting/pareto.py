@@ -38,8 +38,17 @@ def pareto(points: list[dict], more: bool) -> list[dict]:
     return best
 
 
+def named(points: list[dict], more: bool) -> list[dict]:
+    """Those of `points` that get their name in a figure: all on the line, and the best of each name."""
+    line = pareto(points, more)
+    best: dict[str, dict] = {}
+    for point in sorted(points, key=lambda each: (-each["y"] if more else each["y"], each["x"])):
+        best.setdefault(point["name"], point)
+    return [point for point in points if point in line or point is best[point["name"]]]
+
+
 def plot_pareto(points: list[dict], title: str, label: str, more: bool, kinds: dict[str, tuple], path: Path) -> None:
-    """A marker for each point, with its name, and the line through the best of them.
+    """A marker for each point, the names of some (see `named`), and the line through the best of them.
 
     Args:
         points: `x`, `y`, `name`, `kind`.
@@ -66,11 +75,11 @@ def plot_pareto(points: list[dict], title: str, label: str, more: bool, kinds: d
         if more:
             ax.yaxis.set_major_formatter(PercentFormatter(1))
         figure.legend(loc="outside lower center", ncols=4)
-        _write_names(figure, ax, points, line)
+        _write_names(figure, ax, points, named(points, more), line)
 
 
-def _write_names(figure: Figure, ax: Axes, points: list[dict], line: list[dict]) -> None:
-    """Beside each marker the name of its network, once where several of it are close, over no other."""
+def _write_names(figure: Figure, ax: Axes, points: list[dict], chosen: list[dict], line: list[dict]) -> None:
+    """Beside the markers of `chosen` the name of the network, once where several of it are close, over no other."""
     figure.draw_without_rendering()  # places are known only then
 
     def box_of(one: dict, other: dict, margin: float) -> Bbox:
@@ -78,13 +87,13 @@ def _write_names(figure: Figure, ax: Axes, points: list[dict], line: list[dict])
         corners = ax.transData.transform([(one["x"], one["y"]), (other["x"], other["y"])])
         return Bbox([corners.min(0) - margin, corners.max(0) + margin])
 
-    markers = [box_of(each, each, 7) for each in points]
-    taken = list(markers)
+    taken = [box_of(each, each, 7) for each in points]
     written: list[tuple[str, float, float]] = []
     for one, other in pairwise(line):
         corner = {"x": other["x"], "y": one["y"]}
         taken += [box_of(one, corner, 2), box_of(corner, other, 2)]
-    for point, own in zip(points, markers, strict=True):
+    for point in chosen:
+        own = box_of(point, point, 7)
         centre = (own.x0 + 7, own.y0 + 7)
         if any(name == point["name"] and abs(centre[0] - x) + abs(centre[1] - y) < 60 for name, x, y in written):
             continue

@@ -47,7 +47,8 @@ def record_latencies(benchmark: dict, command: str, zoo: Path = PROJECT / "zoo",
     common = {key: environment[key] for key in ("hardware", "commit")} | {"seconds": round(benchmark["seconds"])}
     for each in benchmark["measurements"]:
         file = Path(each["file"]).resolve()
-        if file.parent.parent == zoo.resolve() and (each["threads"], each["batch"]) == (1, 1):
+        published = file.parent.parent == zoo.resolve() and file.name == f"{file.parent.name}.int8.tflite"
+        if published and (each["threads"], each["batch"]) == (1, 1):
             figure = (LATENCY, float(f"{each['p50_ms']:.3g}"), "ms")
             put_on_record([_entry(file.parent.name, *figure, command=command, **common)], results=results)
 
