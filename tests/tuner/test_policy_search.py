@@ -3,9 +3,12 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
 from pipelines.policy_config import parse_sub_policy
+from pipelines.sources import Examples, Source
+from pipelines.splits import make_splits
 from tests.integration.commands import run
 from tfcifar import recipes
 from tfcifar.overrides import override
@@ -81,6 +84,20 @@ def test_a_search_stopped_in_the_middle_of_a_trial_goes_on_with_it(tmp_path, chi
     assert policies[3] == policies[4]
     other = run("tuner.policy", *options, "--sub-policies", 3, "--output", tmp_path / "stopped", expect=2).stderr
     assert "holds another search; different: sub_policies." in other
+
+
+@pytest.mark.parametrize("preset", ["cpu", "demo"])
+def test_nine_in_ten_images_that_judge_policies_took_no_part_in_choosing_them(preset):
+    labels = np.arange(2000) % 10
+    numbered = np.zeros((2000, 1, 1, 3), np.uint8)
+    numbered[:, 0, 0, 0], numbered[:, 0, 0, 1] = np.divmod(np.arange(2000), 256)
+    source = Source("numbers", tuple("0123456789"), (1, 1, 3), Examples(numbered, labels), None, lambda: None)
+    chosen_by, judged_by = (
+        {tuple(image) for image in make_splits(source, split_seed=seed).validation.images[:, 0, 0]}
+        for seed in (recipes.load(name, preset).data.split_seed for name in ("policy_proxy", "policy_full"))
+    )
+    assert len(judged_by) == 200
+    assert len(judged_by & chosen_by) < 0.15 * len(judged_by)
 
 
 def test_a_real_trial_and_the_comparison_at_full_budget(tmp_path, monkeypatch):
