@@ -65,6 +65,7 @@ def main(argv: list[str] | None = None) -> None:
 def _search(args: argparse.Namespace, proxy: Recipe, full: Recipe, output: Path) -> None:
     start_tensorflow()
     from tuner.chief import role
+    from tuner.policy_conclusion import write_conclusion
     from tuner.policy_report import record_policies, write_searches
     from tuner.policy_searches import compare_found, search_policy
 
@@ -80,7 +81,8 @@ def _search(args: argparse.Namespace, proxy: Recipe, full: Recipe, output: Path)
         compared = output / "compare"
         text, results = compare_found(found, full, args.compare, compared)
         print(text)
-        print(f"table and figure: {compared}/ablation.md, ablation.csv, ablation.png")
+        print(write_conclusion(found, results, compared))
+        print(f"table and figure: {compared}/ablation.md, ablation.csv, ablation.png; conclusion.md")
         if args.record:
             record_policies(found, results, output, compared)
 

@@ -20,6 +20,11 @@ class Found:
     augment: dict
     rows: list[dict]
 
+    @property
+    def seconds(self) -> float:
+        """Of training, of all trials together."""
+        return sum(row["seconds"] or 0.0 for row in self.rows)
+
 
 def search_policy(
     search: str, recipe: Recipe, trials: int, sub_policies: int, best: int, seed: int, output: Path

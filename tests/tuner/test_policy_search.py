@@ -14,6 +14,7 @@ from tfcifar import recipes
 from tfcifar.overrides import override
 from tfcifar.recipe_json import load_json
 from tfcifar.reporting import ablation_report
+from tfcifar.run_dir import read_json
 from tuner import trials
 from tuner.policy_report import record_policies
 from tuner.policy_searches import compare_found, search_policy
@@ -127,5 +128,9 @@ def test_a_real_trial_and_the_comparison_at_full_budget(tmp_path, monkeypatch):
     (entry,) = json.loads((tmp_path / "results" / "summary.json").read_text())
     assert entry["command"] == command
     assert (entry["name"], entry["metric"], entry["value"], entry["n"]) == ("augmentation_policy", "rows", 2, 1)
+    trained = [read_json(path)["seconds"] for path in tmp_path.rglob("timing.json")]
+    assert len(trained) == 3  # the trial, and the two of the comparison
+    assert entry["seconds"] == pytest.approx(sum(trained), abs=1)
     kept = {str(path.relative_to(tmp_path / "results")) for path in (tmp_path / "results").rglob("*.*")}
+    assert "augmentation_policy/conclusion.md" in kept
     assert {"augmentation_policy/ablation.md", "augmentation_policy/reinforce/policy.png"} <= kept
