@@ -14,7 +14,7 @@ from tfcifar.reporting.results import RESULTS
 from tfcifar.reporting.style import new_figure
 from tfcifar.run_dir import write_csv, write_text
 from tuner.policy_conclusion import CONCLUSION
-from tuner.policy_searches import SEARCHES, Found
+from tuner.policy_searches import SEARCHES, SITTINGS, Found, read_sittings
 
 NAME = "augmentation_policy"
 OVER_POLICIES = ("reinforce", "random")  # from the same choices: the one learns, the other shows what chance does
@@ -31,6 +31,7 @@ def write_searches(found: list[Found], output: Path) -> str:
         *map(_line, found),
         "",
         *(f"- {SEARCHES[each.search]}: {learning(_in_order(each))}" for each in found if each.search in OVER_POLICIES),
+        *(f"- {SEARCHES[each.search]}: {sittings(read_sittings(each.fragment.parent))}" for each in found),
     ]
     notes = (
         "Validation accuracy of the trials that were completed, short trainings of a small network; thirds in their "
@@ -87,6 +88,15 @@ def _in_order(each: Found) -> list[float]:
     return [row["val_accuracy"] for row in sorted(done, key=lambda row: int(row["trial"]))]
 
 
+def sittings(each: list[dict]) -> str:
+    """How often a search was begun and gone on with, in words."""
+    text = f"in {len(each)} sitting{'' if len(each) == 1 else 's'}"
+    for later in each[1:]:
+        trials = ", ".join(str(int(trial)) for trial in later["continued"])
+        text += f"; resumed after {later['finished']} trials" + (f", trial {trials} continued" if trials else "")
+    return f"{text}."
+
+
 def plot_searches(found: list[Found], path: Path) -> None:
     """Validation accuracy of the trials in order, as dots, and the best so far, as lines.
 
@@ -115,6 +125,6 @@ def record_policies(found: list[Found], results: list, output: Path, compared: P
     for each in found:
         inside = target / each.search
         inside.mkdir(exist_ok=True)
-        for file in ("policy.json", "policy.png", "trials.csv"):
+        for file in ("policy.json", "policy.png", "trials.csv", SITTINGS):
             if (each.fragment.parent / file).is_file():  # RandAugment has no figure
                 shutil.copyfile(each.fragment.parent / file, inside / file)
