@@ -15,11 +15,11 @@ from tfcifar.evaluation.openings import model_digest
 from tfcifar.evaluation.run_grid import slug
 from tfcifar.fewshot import META_LEARNED
 from tfcifar.fewshot.class_split import ClassSplit, split_by_class
-from tfcifar.fewshot.episodes import EpisodeSampler
+from tfcifar.fewshot.episodes import EpisodeSampler, training_sampler, validation_sampler
 from tfcifar.fewshot.judge import accuracies
-from tfcifar.fewshot.meta_train import LEARNER, NotFiniteError, meta_train, training_sampler, validation_sampler
+from tfcifar.fewshot.meta_train import LEARNER, NotFiniteError, meta_train
 from tfcifar.fewshot.methods import Method, method_class
-from tfcifar.fewshot.pretrain import pretrain
+from tfcifar.fewshot.pretrain import CHOSEN, pretrain
 from tfcifar.fewshot.settings import FewShot
 from tfcifar.models.saved import load_model
 from tfcifar.run_dir import RunDir, read_json
@@ -125,6 +125,8 @@ def _trained(name: str, data: str, split: ClassSplit, settings: FewShot, folder:
         return method, read_json(folder / name / LEARNER)["seconds"], model_digest(RunDir(folder / name))
     run_dir = pretrain(data, split, settings, folder / "pretrain")
     seconds = read_json(run_dir.timing)["seconds"]
+    if (run_dir.path / CHOSEN).is_file():
+        seconds += read_json(run_dir.path / CHOSEN)["seconds"]
     return method_class(name)(load_model(run_dir.model)), seconds, model_digest(run_dir)
 
 

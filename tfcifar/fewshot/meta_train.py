@@ -14,7 +14,7 @@ from pipelines.errors import InputError
 from pipelines.splits import checksum
 from tfcifar.environment import describe_environment
 from tfcifar.fewshot.class_split import ClassSplit
-from tfcifar.fewshot.episodes import Episode, EpisodeSampler
+from tfcifar.fewshot.episodes import Episode, EpisodeSampler, training_sampler, validation_sampler
 from tfcifar.fewshot.judge import accuracies
 from tfcifar.fewshot.methods import method_class
 from tfcifar.fewshot.methods.gradient import GradientMethod
@@ -141,20 +141,6 @@ def _batch(sampler: EpisodeSampler, iteration: int, size: int) -> tuple:
     """Episodes of an iteration, stacked; a pure function of its number, so that a resumed run sees the same."""
     drawn = [sampler.draw(iteration * size + place) for place in range(size)]
     return tuple(tf.constant(np.stack([getattr(each, part.name) for each in drawn])) for part in fields(Episode))
-
-
-def training_sampler(split: ClassSplit, settings: FewShot) -> EpisodeSampler:
-    """The episodes that are learned from."""
-    ways = min(settings.ways, len(split.train.class_names))
-    return EpisodeSampler(split.train, ways, settings.train_shots, settings.queries, settings.seed, flip=True)
-
-
-def validation_sampler(split: ClassSplit, settings: FewShot) -> EpisodeSampler | None:
-    """The episodes that choose an iteration; None without classes to choose by."""
-    if split.validation is None:
-        return None
-    ways = min(settings.ways, len(split.validation.class_names))
-    return EpisodeSampler(split.validation, ways, settings.train_shots, settings.queries, settings.seed)
 
 
 def _meaning(name: str, dataset: str, split: ClassSplit, settings: FewShot) -> dict:
