@@ -10,8 +10,8 @@ from tfcifar.fewshot.inner_loop import Network, adapt, cross_entropy
 from tfcifar.fewshot.methods import Learned
 from tfcifar.fewshot.methods.feature_head import with_head
 
-# Of all outer gradients together: one episode with a huge loss does not throw the weights far away, and no usual step
-# is shortened. MAML++ (Antoniou et al. 2019, arXiv:1810.09502) limits them to 10 too.
+# Of all outer gradients together, which is about 1 in the first iterations: one episode with a huge loss does not throw
+# the weights far away, and no usual step is shortened.
 OUTER_CLIP_NORM = 10.0
 Task = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]  # the fields of an `Episode`, in their order
 
