@@ -17,6 +17,9 @@ from tuner.policy_space import CHOICES, Decisions
 
 BASELINE_DECAY = 0.9  # of the moving average of rewards
 LEAST_SPREAD = 1e-3  # of rewards, by which advantages are divided
+# Advantage of a policy with which training diverged, in standard deviations. Its accuracy, taken for 0, would be dozens
+# of them, and would spoil baseline and spread for the trials that follow.
+DIVERGED = -3.0
 
 
 class Controller:
@@ -46,15 +49,24 @@ class Controller:
             drawn.append((int(operation), probability, magnitude))
         return drawn
 
-    def update(self, decisions: Decisions, reward: float) -> None:
-        """Make `decisions` likelier where `reward` is above the baseline, and less likely where it is below."""
+    def update(self, decisions: Decisions, reward: float | None) -> None:
+        """Make `decisions` likelier where `reward` is above the baseline, and less likely where it is below.
+
+        reward: None: training diverged, which is worse than any.
+        """
+        if reward is None:
+            self._step(decisions, DIVERGED)
+            return
         self.rewards.append(reward)
         if self.baseline is None:  # the first: nothing to compare with
             self.baseline = reward
         advantage = (reward - self.baseline) / max(float(np.std(self.rewards)), LEAST_SPREAD)
+        self._step(decisions, advantage)
+        self.baseline = BASELINE_DECAY * self.baseline + (1 - BASELINE_DECAY) * reward
+
+    def _step(self, decisions: Decisions, advantage: float) -> None:
         for table, gradient in zip(self.tables, self.gradients(decisions, advantage), strict=True):
             table += self.learning_rate * gradient
-        self.baseline = BASELINE_DECAY * self.baseline + (1 - BASELINE_DECAY) * reward
 
     @property
     def tables(self) -> list[np.ndarray]:
@@ -87,7 +99,7 @@ class Controller:
 
 
 def controller_after(
-    trials: Iterable[tuple[Decisions, float]], learning_rate: float, entropy_weight: float
+    trials: Iterable[tuple[Decisions, float | None]], learning_rate: float, entropy_weight: float
 ) -> Controller:
     """The controller that has seen these trials, in this order; a function of them alone, so that nothing is lost
     when a search is interrupted.

@@ -7,7 +7,7 @@ from pipelines.errors import InputError
 from tfcifar import recipes
 from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.recipe import Recipe
-from tuner.policy_searches import SEARCHES
+from tuner.policy_searches import RANDAUGMENT_SETTINGS, SEARCHES
 from tuner.setup import alone_in, check_other_seeds, judged_recipe
 
 EPILOG = """examples:
@@ -57,6 +57,11 @@ def main(argv: list[str] | None = None) -> None:
     if args.record and not args.compare:
         raise InputError("--record: expected --compare with it: a search alone says nothing about full budget.")
     check_other_seeds(args.compare, proxy)
+    if "randaugment" in args.searches and args.trials > RANDAUGMENT_SETTINGS:
+        raise InputError(
+            f"--trials: expected at most {RANDAUGMENT_SETTINGS} with randaugment, which has no more settings, received "
+            f"{args.trials}; --searches leaves it out."
+        )
     output = args.output or Path("runs/policy") / proxy.name
     with alone_in(output):
         _search(args, proxy, full, output)
@@ -65,6 +70,7 @@ def main(argv: list[str] | None = None) -> None:
 def _search(args: argparse.Namespace, proxy: Recipe, full: Recipe, output: Path) -> None:
     start_tensorflow()
     from tuner.chief import role
+    from tuner.policy_conclusion import write_conclusion
     from tuner.policy_report import record_policies, write_searches
     from tuner.policy_searches import compare_found, search_policy
 
@@ -80,7 +86,8 @@ def _search(args: argparse.Namespace, proxy: Recipe, full: Recipe, output: Path)
         compared = output / "compare"
         text, results = compare_found(found, full, args.compare, compared)
         print(text)
-        print(f"table and figure: {compared}/ablation.md, ablation.csv, ablation.png")
+        print(write_conclusion(found, results, compared))
+        print(f"table and figure: {compared}/ablation.md, ablation.csv, ablation.png; conclusion.md")
         if args.record:
             record_policies(found, results, output, compared)
 

@@ -1,14 +1,21 @@
 """The searches that are compared, each with the same number of trials, and what comes out of them."""
 
+import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfcifar.recipe import Recipe
+
+if TYPE_CHECKING:
+    from keras_tuner import Oracle
 
 # Name -> how a table calls what it found.
 SEARCHES = {"reinforce": "learned policy", "random": "random search", "randaugment": "RandAugment"}
 WITHOUT = "no policy"
+RANDAUGMENT_SETTINGS = 90  # 3 numbers of layers times 30 magnitudes: see `tuner.policy_space`
+SITTINGS = "sittings.jsonl"
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,11 @@ class Found:
     fragment: Path
     augment: dict
     rows: list[dict]
+
+    @property
+    def seconds(self) -> float:
+        """Of training, of all trials together."""
+        return sum(row["seconds"] or 0.0 for row in self.rows)
 
 
 def search_policy(
@@ -44,6 +56,7 @@ def search_policy(
     keep_settings(recipe, {"search": search, "sub_policies": sub_policies, "seed": seed}, output / "search.json")
     to_recipe = randaugment_recipe if search == "randaugment" else policy_recipe
     tuner = TrainingTuner(recipe, make_policy_oracle(search, sub_policies, trials, seed), output, to_recipe)
+    begin_sitting(tuner.oracle, output)
     run_search(tuner, output)
     chosen = best_trials(tuner, output, 1 if search == "randaugment" else best)
     if search == "randaugment":
@@ -55,6 +68,7 @@ def search_policy(
     evidence = {
         "search": search,
         "trials": len(tuner.oracle.trials),
+        "sittings": read_sittings(output),
         "joined": [{"trial": trial.trial_id, "val_accuracy": trial.score} for trial in chosen],
         "recipe": recipe.name,
     }
@@ -65,6 +79,24 @@ def search_policy(
 
         plot_policy(fragment["policy"], output / "policy.png")
     return Found(search, path, fragment, trial_rows(tuner))
+
+
+def begin_sitting(oracle: "Oracle", output: Path) -> None:
+    """Add to sittings.jsonl of a search when it was started or continued, and where, unless nothing is left to do."""
+    from tfcifar.run_dir import append_line
+    from tuner.chief import role
+
+    if role() == "worker" or len(oracle.end_order) >= oracle.max_trials:
+        return
+    begun = [trial for trial in oracle.start_order if trial not in oracle.end_order]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    append_line(output / SITTINGS, json.dumps({"time": now, "finished": len(oracle.end_order), "continued": begun}))
+
+
+def read_sittings(output: Path) -> list[dict]:
+    """One for each: time, finished (trials before it) and continued (those that had been interrupted)."""
+    path = output / SITTINGS
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
 def compare_found(found: list[Found], full: Recipe, seeds: list[int], output: Path) -> tuple[str, list]:

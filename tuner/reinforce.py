@@ -42,8 +42,17 @@ class ReinforceOracle(keras_tuner.Oracle):
     def controller(self) -> Controller:
         """What the trials so far have taught, in the order in which they ended."""
         ended = [self.trials[trial_id] for trial_id in self.end_order]
-        seen = [(decisions_of(each.hyperparameters.values), each.score) for each in ended if each.status == "COMPLETED"]
+        seen = [
+            (decisions_of(each.hyperparameters.values), each.score if each.status == "COMPLETED" else None)
+            for each in ended
+            if each.status == "COMPLETED" or diverged(each.message)
+        ]
         return controller_after(seen, self.learning_rate, self.entropy)
+
+
+def diverged(message: str | None) -> bool:
+    """Whether a trial has failed by its policy, and not because it was killed, say."""
+    return "training diverged" in (message or "")
 
 
 def make_policy_oracle(search: str, sub_policies: int, trials: int, seed: int) -> keras_tuner.Oracle:
@@ -51,4 +60,8 @@ def make_policy_oracle(search: str, sub_policies: int, trials: int, seed: int) -
     if search == "reinforce":
         return killable(ReinforceOracle)(sub_policies, seed, trials)
     space = policy_space(sub_policies) if search == "random" else randaugment_space()
-    return killable(keras_tuner.oracles.RandomSearchOracle)(max_trials=trials, **oracle_options(space, seed))
+    oracle = killable(keras_tuner.oracles.RandomSearchOracle)(max_trials=trials, **oracle_options(space, seed))
+    # Draws before KerasTuner takes the settings to be used up: with its own 20 a search of RandAugment's 90 would end
+    # early, and have a smaller budget than the others.
+    oracle._max_collisions = 10_000
+    return oracle

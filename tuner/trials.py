@@ -101,7 +101,7 @@ class TrainingTuner(BaseTuner):
             raise FailedTrialError(f"exit code {code}: {last_line(folder / 'train.log')}")
         accuracy = read_json(run_dir.timing)["val_accuracy"]
         if accuracy is None:
-            raise FailedTrialError("no validation accuracy: the loss was not finite")
+            raise FailedTrialError("training diverged: no validation accuracy, since the loss was not finite")
         return accuracy
 
 

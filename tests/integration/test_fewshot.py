@@ -57,6 +57,7 @@ def test_the_benchmark_judges_every_method_and_says_which_to_take(benchmark):
     assert all(0 <= float(row["accuracy"]) <= 1 and float(row["interval95"]) >= 0 for row in rows)
     assert {row["episodes"] for row in rows} == {"4"}
     assert completed.stdout.count("take **") == 2
+    assert "**If you do one thing: take " in completed.stdout
     assert (output / "fewshot.png").is_file()
     assert not list(output.rglob("test_openings.jsonl"))
 
@@ -136,3 +137,5 @@ def test_bad_input_is_one_line(run_dir, photos, tmp_path):
         assert expected in line
     stderr = run("tfcifar.fewshot.benchmark", "--data", "synthetic:20", expect=2).stderr
     assert "data: expected DATASET@SPLIT" in stderr
+    stderr = run("tfcifar.fewshot.benchmark", "--preset", "demo", "--record", "--output", tmp_path, expect=2).stderr
+    assert "--record: expected at least 600 episodes, received 20." in stderr

@@ -123,7 +123,9 @@ def compare_over_seeds(correct_a: np.ndarray, correct_b: np.ndarray, samples: in
     """Recipe a against recipe b, each trained with several seeds and judged on the same examples.
 
     Seeds and examples are both resampled: the interval covers what another seed and another validation or test set
-    would change. With few seeds it is somewhat too narrow, by about sqrt((s - 1) / s) of the seeds' part.
+    would change. Seeds are not paired. With few of them it is too wide where seeds differ by single images only, as
+    usual: that chance is in both resamplings (1.4 times with three seeds in a simulation). Where whole seeds are better
+    or worse than others, their part of it is too narrow, by sqrt((s - 1) / s).
 
     Args:
         correct_a, correct_b: bool [seeds, n]; they may differ in the number of seeds.

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipelines.errors import InputError
-from tfcifar.fewshot.class_split import ClassPart
+from tfcifar.fewshot.class_split import ClassPart, ClassSplit
+from tfcifar.fewshot.settings import FewShot
 
 
 @dataclass(frozen=True)
@@ -68,3 +69,17 @@ class EpisodeSampler:
             query.reshape(-1, *images.shape[2:]),
             labels.repeat(self.queries),
         )
+
+
+def training_sampler(split: ClassSplit, settings: FewShot) -> EpisodeSampler:
+    """The episodes that are learned from."""
+    ways = min(settings.ways, len(split.train.class_names))
+    return EpisodeSampler(split.train, ways, settings.train_shots, settings.queries, settings.seed, flip=True)
+
+
+def validation_sampler(split: ClassSplit, settings: FewShot) -> EpisodeSampler | None:
+    """The episodes that choose an iteration; None without classes to choose by."""
+    if split.validation is None:
+        return None
+    ways = min(settings.ways, len(split.validation.class_names))
+    return EpisodeSampler(split.validation, ways, settings.train_shots, settings.queries, settings.seed)

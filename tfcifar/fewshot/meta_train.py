@@ -14,7 +14,7 @@ from pipelines.errors import InputError
 from pipelines.splits import checksum
 from tfcifar.environment import describe_environment
 from tfcifar.fewshot.class_split import ClassSplit
-from tfcifar.fewshot.episodes import Episode, EpisodeSampler
+from tfcifar.fewshot.episodes import Episode, EpisodeSampler, training_sampler, validation_sampler
 from tfcifar.fewshot.judge import accuracies
 from tfcifar.fewshot.methods import method_class
 from tfcifar.fewshot.methods.gradient import GradientMethod
@@ -25,8 +25,17 @@ from tfcifar.run_dir import read_json, write_json, write_whole
 from tfcifar.training.checkpoint import read_header, restore_state, save_state
 
 LEARNER, MODEL = "learner.json", "model.keras"  # the learner is written last: it says that the folder is finished
+FAILED = "failed.json"
 TRAINING = ("split_seed", "widths", "ways", "queries", "iterations", "meta_batch", "train_shots", "inner_steps",
             "inner_rate", "reptile_rate", "outer_rate", "validation_every", "validation_episodes", "seed")  # fmt: skip
+
+
+class NotFiniteError(InputError):
+    """A loss of meta-training is no number. seconds: of training until then."""
+
+    def __init__(self, message: str, seconds: float):
+        super().__init__(message)
+        self.seconds = seconds
 
 
 def meta_train(name: str, dataset: str, split: ClassSplit, settings: FewShot, folder: Path) -> GradientMethod:
@@ -36,8 +45,13 @@ def meta_train(name: str, dataset: str, split: ClassSplit, settings: FewShot, fo
 
     Raises:
         InputError: `folder` holds a meta-training with other settings or data, or a damaged checkpoint.
+        NotFiniteError: the loss is not finite, now or when it was tried before.
     """
     meaning = _meaning(name, dataset, split, settings)
+    if (folder / FAILED).is_file():
+        failed = read_json(folder / FAILED)
+        _check_same(failed["meta_training"], meaning, folder)
+        raise NotFiniteError(failed["reason"], failed["seconds"])
     if (folder / LEARNER).is_file():
         _check_same(read_json(folder / LEARNER)["meta_training"], meaning, folder)
         return open_learner(folder)
@@ -45,8 +59,7 @@ def meta_train(name: str, dataset: str, split: ClassSplit, settings: FewShot, fo
     kind: type[GradientMethod] = method_class(name)
     rate = settings.inner_rate if kind.learns_rates else settings.reptile_rate
     method = kind(model, [rate] * len(model.trainable_variables), settings.inner_steps)
-    ways = min(settings.ways, len(split.train.class_names))
-    sampler = EpisodeSampler(split.train, ways, settings.train_shots, settings.queries, settings.seed, flip=True)
+    sampler, validation = training_sampler(split, settings), validation_sampler(split, settings)
     optimizer = method.make_outer_optimizer(settings.iterations, settings.outer_rate)
     optimizer.build(method.meta_variables())
     best = [keras.Variable(each) for each in method.meta_variables()]
@@ -56,7 +69,7 @@ def meta_train(name: str, dataset: str, split: ClassSplit, settings: FewShot, fo
     if before:
         _check_same(before["meaning"], meaning, folder)
         restore_state(folder / "checkpoints", groups)
-    step = _make_step(method, optimizer, ways)
+    step = _make_step(method, optimizer, sampler.ways)
     bar = tqdm(
         total=settings.iterations, initial=progress["iteration"], desc=f"{name}, {dataset}", leave=False, disable=None
     )
@@ -69,8 +82,16 @@ def meta_train(name: str, dataset: str, split: ClassSplit, settings: FewShot, fo
             losses.append(float(step(*_batch(sampler, iteration, settings.meta_batch))))
             bar.update()
         if not np.isfinite(losses).all():
-            raise InputError(f"{name}: the loss is not finite after {last} iterations; try a smaller inner_rate.")
-        accuracy = _validate(method, split, settings)
+            bar.close()
+            reason = f"{name}: the loss is not finite after {last} iterations; try a smaller inner_rate."
+            seconds = round(progress["seconds"] + time.perf_counter() - started, 1)
+            write_json(folder / FAILED, {"reason": reason, "seconds": seconds, "meta_training": meaning})
+            raise NotFiniteError(reason, seconds)
+        accuracy = (
+            None
+            if validation is None
+            else float(accuracies(method, validation, settings.validation_episodes)[0].mean())
+        )
         if accuracy is None or accuracy > progress["best_accuracy"]:
             for keep, value in zip(best, method.meta_variables(), strict=True):
                 keep.assign(value)
@@ -120,14 +141,6 @@ def _batch(sampler: EpisodeSampler, iteration: int, size: int) -> tuple:
     """Episodes of an iteration, stacked; a pure function of its number, so that a resumed run sees the same."""
     drawn = [sampler.draw(iteration * size + place) for place in range(size)]
     return tuple(tf.constant(np.stack([getattr(each, part.name) for each in drawn])) for part in fields(Episode))
-
-
-def _validate(method: GradientMethod, split: ClassSplit, settings: FewShot) -> float | None:
-    if split.validation is None:
-        return None
-    ways = min(settings.ways, len(split.validation.class_names))
-    sampler = EpisodeSampler(split.validation, ways, settings.train_shots, settings.queries, settings.seed)
-    return float(accuracies(method, sampler, settings.validation_episodes)[0].mean())
 
 
 def _meaning(name: str, dataset: str, split: ClassSplit, settings: FewShot) -> dict:

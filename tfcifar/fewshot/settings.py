@@ -14,6 +14,7 @@ class FewShot:
 
     data: tuple[str, ...] = ("cifar10@6/2/2", "cifar10@5/0/5", "synthetic:100@60/20/20")  # DATASET@CLASS SPLIT
     split_seed: int = 0  # which classes are in which part, where the split does not say it
+    draws: int = 1  # of the classes, and trainings: the n-th has split_seed + n and seed + n
     methods: tuple[str, ...] = tuple(METHODS)
     image_size: int | None = None  # bring every image to this size; None: the data set's own
     widths: tuple[int, ...] = (32, 32, 32, 32)  # of Conv-4
@@ -41,7 +42,7 @@ class FewShot:
                 raise unknown("methods", name, METHODS)
         for name in ("data", "methods", "shots", "widths"):
             check(bool(getattr(self, name)), name, "at least one", getattr(self, name))
-        for name in ("queries", "pretrain_steps", "pretrain_batch", "iterations", "meta_batch", "train_shots",
+        for name in ("draws", "queries", "pretrain_steps", "pretrain_batch", "iterations", "meta_batch", "train_shots",
                      "inner_steps", "validation_every", "validation_episodes"):  # fmt: skip
             check(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         check(self.ways >= 2, "ways", "at least 2", self.ways)

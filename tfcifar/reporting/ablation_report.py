@@ -75,13 +75,18 @@ def _line(row: dict) -> str:
     )
 
 
-def record_ablation(name: str, results: list[GridRow], output: Path, folder: Path = RESULTS) -> None:
-    """Copy the table and the figure to results/NAME/ and put the number of rows on record."""
+def record_ablation(
+    name: str, results: list[GridRow], output: Path, folder: Path = RESULTS, search_seconds: float = 0.0
+) -> None:
+    """Copy the table and the figure to results/NAME/ and put the number of rows on record.
+
+    search_seconds: that the same command took before, to find the rows.
+    """
     target = folder / name
     target.mkdir(parents=True, exist_ok=True)
     for file in ("ablation.md", "ablation.csv", "ablation.png"):
         shutil.copyfile(output / file, target / file)
     environment = environment_of([run_dir for each in results for run_dir in each.run_dirs])
     command = command_without_output(current_command())
-    seconds = sum(sum(each.seconds) for each in results)
+    seconds = search_seconds + sum(sum(each.seconds) for each in results)
     record_table(name, "rows", len(results), len(results[0].seconds), command, seconds, environment, folder)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import keras
@@ -40,6 +41,7 @@ def train(
     resume: bool = False,
     start: Start | None = None,
     devices: Devices = ONE,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> dict:
     """Run all phases of `recipe`; `run_dir` receives everything, `model.keras` is the best by validation accuracy.
 
@@ -52,6 +54,7 @@ def train(
             hardware the final weights are the same too.
         start: the model to train on, in place of the one that the recipe describes.
         devices: share each batch; of several processes, the chief alone writes to `run_dir`.
+        callbacks: more of them, called after those that write to `run_dir`.
 
     Returns:
         JSON-ready summary: best epoch, validation accuracy, seconds, share of time spent waiting for data.
@@ -116,7 +119,7 @@ def train(
                     student, device_augment, average, integer_labels, phase.image_size, groups, epoch_average
                 )
             try:
-                _run_phase(recipe, phase, splits, run_dir, model, trainable, state, targets, devices)
+                _run_phase(recipe, phase, splits, run_dir, model, trainable, state, targets, devices, callbacks)
             except DivergedError as error:
                 told = explain(error, recipe, splits, shared_run_dir, start is None, write=devices.chief)
                 devices.wait()
@@ -188,6 +191,7 @@ def _run_phase(
     state: RunState,
     targets: Targets | None,
     devices: Devices,
+    more_callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
     """Train the epochs of `phase` that `state` has not seen, and append them to it."""
     rates = None
@@ -237,6 +241,7 @@ def _run_phase(
         EndOfEpoch(run_dir, phase, state, model, validator, val_ds, recipe.early_stopping_patience),
         Progress(steps, recipe.batch_size, phases_of(recipe)[-1].last_epoch, phase),
         keras.callbacks.TensorBoard(str(run_dir.tensorboard), write_graph=False),
+        *more_callbacks,
     ]
     schedule = recipe.schedule
     if schedule.name == "plateau" and phase.name != HEAD:

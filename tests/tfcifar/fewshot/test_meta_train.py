@@ -1,12 +1,15 @@
 """Meta-training: it helps, it goes on where it stopped, and it is not continued as another one."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipelines.errors import InputError
 from tfcifar.fewshot import meta_train as module
 from tfcifar.fewshot.class_split import split_by_class
 from tfcifar.fewshot.meta_train import meta_train, open_learner
+from tfcifar.fewshot.methods import method_class
 from tfcifar.fewshot.settings import FewShot
 from tfcifar.run_dir import read_json
 
@@ -69,3 +72,15 @@ def test_without_classes_to_choose_by_the_last_iteration_is_kept(tmp_path, sourc
     meta_train("fomaml", "colours", split, TINY.replace(iterations=2), tmp_path / "fomaml")
     history = read_json(tmp_path / "fomaml" / "learner.json")["history"]
     assert [row["validation_accuracy"] for row in history] == [None]
+
+
+def test_an_outer_step_of_a_huge_gradient_is_limited_and_a_usual_one_is_not():
+    """Adam's first moment after one step is a tenth of the gradient that it was given."""
+    method = method_class("maml")
+    for norm, given in ((3.0, 3.0), (1e6, 10.0)):
+        optimizer = method.make_outer_optimizer(None, 100, 0.001)
+        variable = keras.Variable(np.zeros(4), dtype="float32")
+        optimizer.build([variable])
+        optimizer.apply([tf.fill([4], norm / 2)], [variable])
+        moment = next(each for each in optimizer.variables if "momentum" in each.path)
+        assert float(np.linalg.norm(moment)) == pytest.approx(0.1 * given, rel=1e-4)

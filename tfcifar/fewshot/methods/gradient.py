@@ -10,6 +10,9 @@ from tfcifar.fewshot.inner_loop import Network, adapt, cross_entropy
 from tfcifar.fewshot.methods import Learned
 from tfcifar.fewshot.methods.feature_head import with_head
 
+# Of all outer gradients together, which is about 1 in the first iterations: one episode with a huge loss does not throw
+# the weights far away, and no usual step is shortened.
+OUTER_CLIP_NORM = 10.0
 Task = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]  # the fields of an `Episode`, in their order
 
 
@@ -47,7 +50,8 @@ class GradientMethod:
 
     def make_outer_optimizer(self, iterations: int, learning_rate: float) -> keras.optimizers.Optimizer:
         """Of meta-training; its rate falls to zero."""
-        return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, iterations))
+        schedule = keras.optimizers.schedules.CosineDecay(learning_rate, iterations)
+        return keras.optimizers.Adam(schedule, global_clipnorm=OUTER_CLIP_NORM)
 
     def steps_from(
         self, parameters: Sequence[tf.Tensor], images: tf.Tensor, labels: tf.Tensor, second_order: bool = False
