@@ -14,9 +14,10 @@ import tensorflow as tf
 import tf_keras
 from tf_keras import layers
 
-BATCH = 100  # images
+BATCH = 20  # images; of large ones all maps of a network take 80 MB each
 BINS = 8192
 SHRINKS = 2.0 ** -(np.arange(33) / 8)  # of either end, to a sixteenth
+MOST_POSITIONS = 32  # of a map, along either axis, that are counted; more of them tell little more
 SELECTING = (layers.MaxPooling2D, layers.GlobalMaxPooling2D, layers.ZeroPadding2D)  # values stay as they are
 
 
@@ -45,6 +46,7 @@ def activation_ranges(model: tf_keras.Model, images: np.ndarray) -> dict[str, tu
     gains = {layer.name: _gains([layer, *followers[layer.name]][-1]) for layer in plain}
     counts = {layer.name: np.zeros(BINS) for layer in plain}
     for name, values in seen():
+        values = _thinned(values)
         weights = np.broadcast_to(gains[name].astype(np.float32), values.shape)
         counts[name] += np.histogram(values, BINS, ends[name], weights=weights)[0]
     functions = {name: [each for each in found if not isinstance(each, SELECTING)] for name, found in followers.items()}
@@ -62,7 +64,7 @@ def least_error_range(
     """
     low, high = ends
     if low == high:
-        return ends
+        return 0.0, 1.0  # of nothing but zeros: any range will do
     width = (high - low) / len(counts)
     values = tf.constant(np.linspace(low + width / 2, high - width / 2, len(counts)), tf.float32)[:, None]
     shares = tf.constant(counts / counts.sum(), tf.float32)[:, None]
@@ -83,6 +85,13 @@ def least_error_range(
         found = int(tf.argmin(errors))
         best = min(best, (float(errors[found]), (float(shorter), float(highs[found]))))
     return best[1]
+
+
+def _thinned(values: np.ndarray) -> np.ndarray:
+    if values.ndim != 4:
+        return values
+    rows, columns = (-(-size // MOST_POSITIONS) for size in values.shape[1:3])
+    return values[:, ::rows, ::columns]
 
 
 def _followers(layer: layers.Layer) -> list[layers.Layer]:

@@ -29,7 +29,8 @@ def fold(model: keras.Model) -> keras.Model:
 
     Folded into a convolution or dense layer are a BatchNorm behind it, also one behind max-pooling where its scale is
     nowhere negative; a ReLU behind it; and a Rescaling before it, where no padding adds zeros that it would have to
-    shift. Dropout goes. So it is within each model inside the model.
+    shift. A dense layer on maps becomes a convolution of 1x1, which takes them in TFLite without a Reshape that would
+    hold for one image alone. Dropout goes. So it is within each model inside the model.
     """
     graph = _Graph(model)
     kernels: dict[str, Kernel] = {}
@@ -65,6 +66,9 @@ def fold(model: keras.Model) -> keras.Model:
             config["use_bias"] = True
         if layer.name in rectified:
             config["activation"] = "relu"
+        if isinstance(layer, layers.Dense) and graph.is_on_maps(layer):
+            names = ("name", "dtype", "activation", "use_bias")
+            return layers.Conv2D(layer.units, 1, **{name: config[name] for name in names})
         return type(layer).from_config(config)
 
     def call(layer, *arguments, **named):
@@ -74,10 +78,11 @@ def fold(model: keras.Model) -> keras.Model:
 
     result = keras.models.clone_model(model, clone_function=clone, call_function=call)
     for layer in result.layers:
-        if layer.name in kernels:
-            layer.set_weights([kernels[layer.name].kernel, kernels[layer.name].bias])
-        elif layer.weights and not isinstance(layer, keras.Model):
-            layer.set_weights(model.get_layer(layer.name).get_weights())
+        if isinstance(layer, keras.Model) or not layer.weights:
+            continue
+        of_kernel = kernels.get(layer.name)
+        weights = [of_kernel.kernel, of_kernel.bias] if of_kernel else model.get_layer(layer.name).get_weights()
+        layer.set_weights([value.reshape(each.shape) for value, each in zip(weights, layer.weights, strict=True)])
     return result
 
 
@@ -96,13 +101,18 @@ class _Graph:
     def __init__(self, model: keras.Model):
         self.before: dict[str, list] = defaultdict(list)  # name -> the operations whose outputs it takes
         self.after: dict[str, list] = defaultdict(list)  # name -> those that take its output
+        self.ranks: dict[str, set[int]] = defaultdict(set)  # name -> of the tensors that it takes
         for node in (node for nodes in model._nodes_by_depth.values() for node in nodes):
             for tensor in node.input_tensors:
                 giver = tensor._keras_history.operation
                 self.before[node.operation.name].append(giver)
                 self.after[giver.name].append(node.operation)
+                self.ranks[node.operation.name].add(len(tensor.shape))
         for tensor in model.outputs:
             self.after[tensor._keras_history.operation.name].append(None)  # the caller takes it
+
+    def is_on_maps(self, layer: layers.Layer) -> bool:
+        return self.ranks[layer.name] == {4}
 
     def kernel_before(self, layer: layers.Layer, folded: set[str], rising: bool) -> layers.Layer | None:
         """The layer that `layer` can be folded into, over others that are, or None.

@@ -64,7 +64,7 @@ def round_weights(weights: np.ndarray, moments: np.ndarray, steps: np.ndarray) -
     """Multiples of a step with which weighted sums of the inputs differ least from those with `weights`.
 
     Args:
-        weights: float64 [inputs, outputs]; those of LARGEST steps stay as they are.
+        weights: float64 [inputs, outputs]; those of LARGEST steps and zeros stay as they are.
         moments: float64 [inputs, inputs], mean products of the inputs.
         steps: [outputs], what each output's weights become multiples of, up to LARGEST times.
     """
@@ -76,7 +76,8 @@ def round_weights(weights: np.ndarray, moments: np.ndarray, steps: np.ndarray) -
     upper = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
     left, rounded = weights[order], np.zeros_like(weights)
     steps = np.where(steps > 0, steps, 1.0)
-    kept = np.abs(left) >= LARGEST * steps * (1 - 1e-9)  # so that the scale by the largest is the same afterwards
+    # The largest, so that the scale by it is the same afterwards; and zeros, which pruning has made.
+    kept = (np.abs(left) >= LARGEST * steps * (1 - 1e-9)) | (left == 0)
     for index in range(len(left)):
         integers = np.clip(np.round(left[index] / steps), -LARGEST, LARGEST)
         rounded[index] = np.where(kept[index], weights[order][index], integers * steps)

@@ -14,6 +14,7 @@ from tensorflow_model_optimization.python.core.quantization.keras.default_8bit i
     default_8bit_quantize_registry,
     default_8bit_quantizers,
 )
+from tensorflow_model_optimization.python.core.quantization.keras.quantize_layer import QuantizeLayer
 from tf_keras import layers
 
 from export.activation_ranges import BATCH, activation_ranges
@@ -56,7 +57,7 @@ def quantization_aware(model: keras.Model, images: np.ndarray, keep_zeros: bool 
     """
     clone = to_tf_keras(fold(model), flatten=True)
     ranges = activation_ranges(clone, images)
-    if not keep_zeros:
+    if not keep_zeros:  # rounding makes more of them
         round_kernels(clone, images)
     annotated = tf_keras.models.clone_model(clone, clone_function=_annotate)
     scheme = (
@@ -84,7 +85,7 @@ def trained_weights(quantized: tf_keras.Model, folded: keras.Model) -> None:
 
 
 def _annotate(layer: layers.Layer) -> layers.Layer:
-    if isinstance(layer, layers.InputLayer):
+    if isinstance(layer, (layers.InputLayer, layers.MultiHeadAttention)):  # the latter is left to the converter
         return layer
     if isinstance(layer, layers.DepthwiseConv2D):
         return tfmot.quantization.keras.quantize_annotate_layer(layer, ByChannel())
@@ -109,14 +110,11 @@ class FixedRanges(tf_keras.callbacks.Callback):
 
 def _set_ranges(quantized: tf_keras.Model, ranges: dict[str, tuple[float, float]]) -> None:
     for layer in quantized.layers:
+        of_inputs = isinstance(layer, QuantizeLayer)  # bytes come in as they are
         for variable in layer.weights:
-            if variable.name.endswith("quantize_layer_min:0"):
-                variable.assign(0.0)  # bytes come in as they are
-            if variable.name.endswith("quantize_layer_max:0"):
-                variable.assign(255.0)
-            if _is_range(variable.name):
-                end = variable.name.endswith("_max:0")
-                variable.assign(ranges[layer.name.removeprefix("quant_")][end])
+            if _is_range(variable.name) or (of_inputs and variable.name.endswith(("_min:0", "_max:0"))):
+                low, high = (0.0, 255.0) if of_inputs else ranges[layer.name.removeprefix("quant_")]
+                variable.assign(high if variable.name.endswith("_max:0") else low)
 
 
 def _is_range(name: str) -> bool:

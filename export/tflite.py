@@ -18,6 +18,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 from export.flatbuffer import read, shrink
 from export.fold import fold
+from export.quantization_aware import quantization_aware
 from export.tf_keras_bridge import to_tf_keras
 from pipelines.errors import InputError, unknown
 from tfcifar.run_dir import write_whole
@@ -41,13 +42,12 @@ def write_tflite(model: keras.Model, path: Path, form: str, representative: np.n
     """
     if form not in FORMS:
         raise unknown("form", form, FORMS)
-    clone = to_tf_keras(fold(model), flatten=True)
     if form == "int8":
         if representative is None:
             raise ValueError("representative: expected images of the training split for int8. Received: None")
-        content = convert_to_int8(clone, representative)
+        content = convert_to_int8(quantization_aware(model, representative), representative)
     else:
-        content = _convert(_float_converter(clone, form))
+        content = _convert(_float_converter(to_tf_keras(fold(model), flatten=True), form))
         check_types(content, integers_only=False)
         content = shrink(content)
     write_whole(path, lambda temporary: temporary.write_bytes(content))
@@ -72,7 +72,7 @@ def _int8_converter(clone: tf_keras.Model, representative: np.ndarray) -> tf.lit
 
 
 def _one_by_one(representative: np.ndarray) -> Iterator[np.ndarray]:
-    """float32 [1, h, w, 3] each; the first has all values from 0 to 255, so that bytes come in as they are."""
+    """float32 [1, h, w, 3] each; the first has all values from 0 to 255: black images alone have no range."""
     whole_range = np.resize(np.arange(256, dtype=np.uint8), representative.shape[1:])
     for image in (whole_range, *representative):
         yield image[np.newaxis].astype(np.float32)

@@ -37,6 +37,12 @@ def test_inputs_that_have_nothing_in_common_are_rounded_to_the_nearest():
         np.testing.assert_allclose(round_weights(weights, moments, steps), np.round(weights / steps) * steps)
 
 
+def test_zeros_of_pruning_stay():
+    weights = RANDOM.normal(size=(8, 20)) * (RANDOM.random((8, 20)) < 0.5)
+    rounded = round_weights(weights, np.ones((8, 8)) + np.eye(8), np.abs(weights).max(0) / LARGEST)
+    assert not rounded[weights == 0].any()
+
+
 @pytest.mark.parametrize(
     ("layer", "axes"),
     [

@@ -37,8 +37,9 @@ def test_it_starts_where_the_float_model_is_and_rounds_every_kernel(name):
     assert len(rounded) == len(kernels)
 
 
-def test_the_file_says_what_the_trained_network_says(tmp_path):
-    model = build("fast_cnn")
+@pytest.mark.parametrize("name", ["fast_cnn", "attention_cnn"])
+def test_the_file_says_what_the_trained_network_says(tmp_path, name):
+    model = build(name)
     pictures = images(model, 60)
     quantized = quantization_aware(model, pictures.astype(np.uint8))
     quantized.compile("sgd", "mse")
