@@ -14,7 +14,7 @@ import tensorflow as tf
 import tf_keras
 from tf_keras import layers
 
-BATCH = 20  # images; of large ones all maps of a network take 80 MB each
+BATCH = 20  # images, of which all maps of a network are held at once
 BINS = 8192
 SHRINKS = 2.0 ** -(np.arange(33) / 8)  # of either end, to a sixteenth
 MOST_POSITIONS = 32  # of a map, along either axis, that are counted; more of them tell little more
@@ -32,7 +32,7 @@ def activation_ranges(model: tf_keras.Model, images: np.ndarray) -> dict[str, tu
     followers = {layer.name: _followers(layer) for layer in plain}
     inner = tf_keras.Model(model.input, {layer.name: layer.output for layer in plain})
 
-    def seen() -> Iterator[tuple[str, tf.Tensor]]:
+    def seen() -> Iterator[tuple[str, np.ndarray]]:
         for start in range(0, len(images), BATCH):
             for name, values in inner(images[start : start + BATCH].astype(np.float32), training=False).items():
                 for layer in [each for each in followers[name] if isinstance(each, SELECTING)]:

@@ -5,7 +5,6 @@ them; and what stays outside costs time and, in INT8, one more rounding to 256 s
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import keras
@@ -84,15 +83,6 @@ def fold(model: keras.Model) -> keras.Model:
         weights = [of_kernel.kernel, of_kernel.bias] if of_kernel else model.get_layer(layer.name).get_weights()
         layer.set_weights([value.reshape(each.shape) for value, each in zip(weights, layer.weights, strict=True)])
     return result
-
-
-def all_layers(model: keras.Model) -> Iterator[layers.Layer]:
-    """The layers of a model and, in place of the models among them, theirs."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from all_layers(layer)
-        else:
-            yield layer
 
 
 class _Graph:

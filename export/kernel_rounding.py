@@ -74,13 +74,14 @@ def round_weights(weights: np.ndarray, moments: np.ndarray, steps: np.ndarray) -
     damped = moments + DAMPING * sizes.mean() * np.eye(len(weights))
     order = np.argsort(-sizes)  # those that matter most can still be made up for
     upper = np.linalg.cholesky(np.linalg.inv(damped[np.ix_(order, order)])).T
-    left, rounded = weights[order], np.zeros_like(weights)
+    ordered = weights[order]
+    left, rounded = ordered.copy(), np.zeros_like(ordered)
     steps = np.where(steps > 0, steps, 1.0)
     # The largest, so that the scale by it is the same afterwards; and zeros, which pruning has made.
     kept = (np.abs(left) >= LARGEST * steps * (1 - 1e-9)) | (left == 0)
     for index in range(len(left)):
         integers = np.clip(np.round(left[index] / steps), -LARGEST, LARGEST)
-        rounded[index] = np.where(kept[index], weights[order][index], integers * steps)
+        rounded[index] = np.where(kept[index], ordered[index], integers * steps)
         error = (left[index] - rounded[index]) / upper[index, index]
         left[index + 1 :] -= upper[index, index + 1 :, None] * error
     return rounded[np.argsort(order)]

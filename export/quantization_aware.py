@@ -18,9 +18,10 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_layer
 from tf_keras import layers
 
 from export.activation_ranges import BATCH, activation_ranges
-from export.fold import all_layers, fold
+from export.fold import fold
 from export.kernel_rounding import round_kernels
 from export.tf_keras_bridge import to_tf_keras
+from tfcifar.models.nested import all_layers
 
 
 class OutputOnly(default_8bit_quantize_configs.Default8BitOutputQuantizeConfig):

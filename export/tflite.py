@@ -34,7 +34,7 @@ def write_tflite(model: keras.Model, path: Path, form: str, representative: np.n
         model: functional, images 0..255 -> logits.
         form: "float32"; "float16", which halves the file; "dynamic", int8 weights and float activations; "int8",
             integers throughout, weights per channel.
-        representative: uint8 [n, h, w, 3] of the training split, from which "int8" takes the ranges of activations.
+        representative: uint8 [n, h, w, 3] of the training split, by which "int8" rounds: see `quantization_aware`.
 
     Raises:
         InputError: no such form, or something in the model has no kernel in it.

@@ -1,6 +1,6 @@
 """All files of a trained run: one for each format, in one folder, written from the same model.
 
-A run of export.quantize has its INT8 file already, with ranges that were learned: it is taken as it is.
+A run of export.quantize has its INT8 file already, fine-tuned for it: it is taken as it is.
 """
 
 import shutil
@@ -24,7 +24,7 @@ def write_artifacts(
 
     Args:
         model: of `run_dir`.
-        representative: uint8 [n, h, w, 3] of the training split, for the ranges of INT8.
+        representative: uint8 [n, h, w, 3] of the training split, by which INT8 rounds.
 
     Raises:
         InputError: an unknown form, something in the model that a format cannot hold, or a run of export.quantize

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from export.fold import all_layers, fold
+from export.fold import fold
 from tests.export.models import build, images, outputs, randomized
+from tfcifar.models.nested import all_layers
 
 
 @pytest.mark.parametrize(
