@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import t, ttest_ind
+from scipy.stats import ttest_ind, ttest_rel
 
 from tfcifar.evaluation.statistics import SIGNIFICANCE_LEVEL, mean_interval
 
@@ -29,11 +29,12 @@ def paired_t(values_a: Values, values_b: Values) -> dict:
             f"values_a, values_b: expected two shapes [n], n > 1. Received: {list(a.shape)} and {list(b.shape)}"
         )
     difference, half = mean_interval(a - b)
-    error = half / t.ppf(0.975, len(a) - 1)
-    if error < 1e-12:  # all differences are the same, but for what adding up rounds
-        p_value = 1.0 if abs(difference) < 1e-12 else 0.0
+    if half >= 1e-12:
+        p_value = float(ttest_rel(a, b).pvalue)
+    elif abs(difference) >= 1e-12:  # all differences are the same, but for what adding up rounds: SciPy warns of it
+        p_value = 0.0
     else:
-        p_value = float(2 * t.sf(abs(difference) / error, len(a) - 1))
+        p_value = 1.0
     return {"difference": difference, "half_width": half, "p_value": p_value}
 
 
