@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pipelines.errors import InputError
 from tfcifar.ladder.journal import Journal
@@ -20,11 +21,9 @@ from tfcifar.reporting.tables import duration
 
 LINES_OF_A_FAILURE = 15
 TOLD_EVERY = 300  # seconds, off a terminal: a log of hours stays readable
-LIBC = ctypes.CDLL(None)  # loaded here: after a fork nothing should be
+LIBC: Any = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: after a fork nothing should be
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
-IDLE = (
-    0.5  # processes that run or wait for the disk, in the mean of the last minute; no more where nothing else is done
-)
+IDLE = 0.5  # load average of the last minute: no more where nothing else is done
 
 
 def climb(steps: list[Step], journal: Journal) -> None:
@@ -105,7 +104,7 @@ def _run(step: Step, log: Path, overview: Callable[[], str]) -> int:
             stdout=output,
             stderr=subprocess.STDOUT,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            preexec_fn=_end_with_the_ladder if sys.platform == "linux" else None,
+            preexec_fn=_end_with_the_ladder if LIBC else None,
         )
     previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
