@@ -19,11 +19,15 @@ from tfcifar.run_dir import read_json
 from tuner import trials
 from tuner.controller import softmax
 from tuner.policy_report import record_policies
-from tuner.policy_searches import compare_found, read_sittings, search_policy
-from tuner.policy_space import policy_space, values_of
+from tuner.policy_searches import RANDAUGMENT_SETTINGS, compare_found, read_sittings, search_policy
+from tuner.policy_space import policy_space, randaugment_space, values_of
 from tuner.reinforce import make_policy_oracle
 
 DEMO = ("--preset", "demo", "--sub-policies", 2)
+
+
+def test_randaugment_has_as_many_settings_as_the_command_says():
+    assert np.prod([len(list(each.values)) for each in randaugment_space().space]) == RANDAUGMENT_SETTINGS
 
 
 @pytest.fixture
