@@ -10,7 +10,7 @@ from pipelines.errors import InputError
 from pipelines.sources import is_image_folder
 from tests.integration.commands import run
 from tfcifar import recipes, train
-from tfcifar.ladder.own_images import _options, fit_recipes
+from tfcifar.ladder.own_images import _options, default_folder, fit_recipes
 from tfcifar.ladder.steps import plan
 from tfcifar.runs import recipe_from_arguments
 
@@ -42,6 +42,20 @@ def test_few_large_images_are_made_small_and_come_in_small_batches(preset, size,
     assert {recipe.batch_size for recipe in found.values()} == {8}
     assert {recipe.data.image_size for recipe in found.values()} == {size}
     assert not any(recipe.data.train_on_validation for recipe in found.values())
+
+
+def test_networks_from_scratch_have_400_steps_at_least_and_rates_for_their_batches(folder):
+    found = trained("demo", folder)
+    assert {recipe.epochs for recipe in found.values()} == {50}  # of 8 batches of 8: 69 images
+    assert [found[level].optimizer.learning_rate for level in (1, 2)] == [0.2 * 8 / 128] * 2
+    many = _options(recipes.load("level_1", "demo"), 32, 45_000)
+    assert many[2:] == ["--set", "batch_size=128", "--set", "epochs=3", "--set", "optimizer.learning_rate=0.2"]
+
+
+def test_each_data_set_has_a_ladder_of_its_own():
+    assert str(default_folder("demo", "images/birds/")) == "runs/ladder-demo-birds"
+    assert str(default_folder("cpu", "cifar100")) == "runs/ladder-cpu-cifar100"
+    assert str(default_folder("cpu", "cifar10")) == str(default_folder("cpu", None)) == "runs/ladder-cpu"
 
 
 def test_first_epochs_of_networks_from_scratch_are_on_three_quarters_of_the_size(folder):

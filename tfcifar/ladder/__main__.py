@@ -18,7 +18,8 @@ EPILOG = """examples:
   python -m tfcifar.ladder --preset demo --dataset my_images  # own images: my_images/train/CLASS/*.png
   python -m tfcifar.ladder --preset cpu --from 4              # levels 4 and 5 again, on what 1 to 3 have made
 
-Everything is in runs/ladder-PRESET/: level_1, level_2, level_3, ensemble, level_5, logs, report.html."""
+Everything is in runs/ladder-PRESET/, of other data than CIFAR-10 in runs/ladder-PRESET-NAME/: level_1, level_2,
+level_3, ensemble, level_5, logs, report.html."""
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -31,7 +32,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--image-size", type=int, metavar="PIXELS",
                         help="bring all images to this size (default of a folder: demo 32, else 64)")  # fmt: skip
     parser.add_argument("--data-dir", metavar="FOLDER", help="where TFDS looks; default TFDS_DATA_DIR")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="default: runs/ladder-PRESET")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="default: runs/ladder-PRESET, of another data set runs/ladder-PRESET-NAME",
+    )
     parser.add_argument("--record", action="store_true", help="put the report on record in results/")
     return parser.parse_args(argv)
 
@@ -43,13 +49,13 @@ def main(argv: list[str] | None = None) -> None:
     from tfcifar.ladder.again import begin_at
     from tfcifar.ladder.climb import climb
     from tfcifar.ladder.journal import Journal
-    from tfcifar.ladder.own_images import fit_recipes
+    from tfcifar.ladder.own_images import default_folder, fit_recipes
     from tfcifar.ladder.steps import plan
     from tfcifar.recipe import Data
     from tfcifar.reporting.ladder_report import record_ladder, write_ladder
-    from tfcifar.reporting.results import command_without_run
+    from tfcifar.reporting.results import command_without_output
 
-    folder = args.output or Path("runs") / f"ladder-{args.preset}"
+    folder = args.output or default_folder(args.preset, args.dataset)
     chosen = {"--dataset": args.dataset, "--data-dir": args.data_dir}
     data = [each for option, value in chosen.items() if value for each in (option, value)]
     fitted = None
@@ -62,11 +68,11 @@ def main(argv: list[str] | None = None) -> None:
         print(f"ladder: {len(steps)} steps -> {folder}", flush=True)
         climb(steps, journal)
         described = describe_command()
-        whole = re.sub(r" --from[ =]\d", "", command_without_run(described["command"]))
+        whole = re.sub(r" --from[ =]\d| --record\b", "", described["command"])
         print(write_ladder(folder, {f"{step.level} {step.name}": step.command for step in steps}, whole))
         print(f"report: {folder / 'report.html'}, report.md, report.json")
         if args.record:
-            record_ladder(folder, whole, described["commit"])
+            record_ladder(folder, command_without_output(whole), described["commit"])
 
 
 if __name__ == "__main__":
