@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 from pipelines.errors import CannotWriteError, InputError, cannot_write, first_line
 from tfcifar.training.devices import STRATEGIES
@@ -25,9 +26,15 @@ GREETING = re.compile(
 CANNOT_WRITE = 120
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, as for all other bad input, where argparse puts the usage before it."""
+        self.exit(2, f"error: {message}; --help shows all options\n")
+
+
 def make_parser(module: str, description: str, examples: str = "") -> argparse.ArgumentParser:
     """The argument parser of the entry point `python -m MODULE`, with its examples behind the options."""
-    return argparse.ArgumentParser(
+    return _Parser(
         prog=f"python -m {module}",
         description=description,
         epilog=examples,
@@ -53,7 +60,10 @@ def run(main: Callable[[], None], cannot_write_code: int = 2) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in the buffer goes nowhere
         sys.exit(1)
     except KeyboardInterrupt:
-        print("\ninterrupted; --resume continues a training run from its last whole epoch", file=sys.stderr)
+        print(
+            "\ninterrupted; a training goes on with --resume, a ladder or a search with the same command",
+            file=sys.stderr,
+        )
         sys.exit(130)
     except Exception as error:
         if os.strerror(errno.ENOSPC) in str(error) and not isinstance(error, (OSError, InputError)):  # TensorFlow's own

@@ -5,6 +5,7 @@ import dataclasses
 from contextlib import nullcontext
 from pathlib import Path
 
+from pipelines.errors import InputError
 from tfcifar import recipes
 from tfcifar.models import MODELS
 from tfcifar.overrides import override
@@ -15,6 +16,7 @@ from tfcifar.run_lock import locked
 from tfcifar.training.devices import ONE, Devices
 from tfcifar.training.precision import gpu_capability
 
+FEW_STEPS = 200  # in which networks from scratch stay near chance
 ADAM_RATIO = 0.02  # of Adam beside Muon, for a network whose own is not known
 
 
@@ -38,7 +40,8 @@ def recipe_from_arguments(args: argparse.Namespace) -> Recipe:
     if args.dataset:
         recipe = recipe.replace(data=dataclasses.replace(recipe.data, dataset=args.dataset, fallback=None))
     if args.data_dir:
-        recipe = recipe.replace(data=dataclasses.replace(recipe.data, data_dir=args.data_dir))
+        # Whoever names the folder wants what is in there, not the demo's generated images.
+        recipe = recipe.replace(data=dataclasses.replace(recipe.data, data_dir=args.data_dir, fallback=None))
     if args.deterministic:
         recipe = recipe.replace(deterministic=True)
     return override(recipe, args.set)
@@ -85,6 +88,12 @@ def _train_and_evaluate(recipe: Recipe, run_dir: Path, resume: bool, evaluate: b
     if evaluate:
         import tfcifar.evaluation.evaluate_run  # noqa: F401 - what is broken should fail before hours of training
 
+    for teacher in recipe.distill.teachers:
+        if not Path(teacher).exists():
+            raise InputError(
+                f"distill.teachers: no such folder: {teacher}. tfcifar.ensemble makes an ensemble; "
+                "--teacher takes it, or trained runs."
+            )
     splits, data = open_splits(recipe.data)
     recipe = recipe.replace(data=data)
     print(
@@ -93,6 +102,13 @@ def _train_and_evaluate(recipe: Recipe, run_dir: Path, resume: bool, evaluate: b
         f"seed {recipe.seed} -> {run_dir}",
         flush=True,
     )
+    steps = len(splits.train) // recipe.batch_size
+    if 0 < recipe.epochs * steps < FEW_STEPS:
+        print(
+            f"NOTE: {recipe.epochs} epochs of {steps} batches are little to learn from: "
+            "more epochs (--set epochs=N) or smaller batches (--set batch_size=N) may do better.",
+            flush=True,
+        )
     with devices.losses_of_workers():
         summary = train(recipe, splits, RunDir(run_dir), resume, None, devices)
     print(

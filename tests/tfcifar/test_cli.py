@@ -121,7 +121,7 @@ def test_a_recipe_or_a_level_is_needed(capsys):
     with pytest.raises(SystemExit) as exit_:
         train.parse([])
     assert exit_.value.code == 2
-    assert "one of --level, --recipe is required" in capsys.readouterr().err
+    assert capsys.readouterr().err == "error: one of --level, --recipe is required; --help shows all options\n"
 
 
 def test_level_4_names_the_command_that_combines_runs(capsys):
@@ -129,6 +129,20 @@ def test_level_4_names_the_command_that_combines_runs(capsys):
         train.parse(["--level", "4"])
     assert exit_.value.code == 2
     assert "--level 4 combines trained runs: python -m tfcifar.ensemble RUN_DIR..." in capsys.readouterr().err
+
+
+def test_only_without_a_folder_of_data_does_the_demo_fall_back_to_generated_images():
+    from tfcifar.runs import recipe_from_arguments
+
+    demo = ["--level", "2", "--preset", "demo"]
+    assert recipe_from_arguments(train.parse(demo)).data.fallback == "synthetic"
+    assert recipe_from_arguments(train.parse([*demo, "--data-dir", "mine"])).data.fallback is None
+
+
+def test_a_missing_teacher_is_named_before_images_are_read(tmp_path, capsys):
+    nowhere = ("--dataset", str(tmp_path / "no_images"), "--run-dir", str(tmp_path / "run"))
+    stderr = refusal(capsys, "--level", "5", "--preset", "cpu", "--teacher", "runs/none", *nowhere)
+    assert "distill.teachers: no such folder: runs/none. tfcifar.ensemble makes" in stderr
 
 
 def test_another_model_keeps_what_fits_it_of_the_recipe():
