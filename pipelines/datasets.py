@@ -22,7 +22,10 @@ def steps_per_epoch(examples: Examples, batch_size: int) -> int:
         InputError: not even one batch.
     """
     if len(examples) < batch_size:
-        raise InputError(f"batch_size: expected at most the {len(examples)} training images, received {batch_size}.")
+        raise InputError(
+            f"batch_size: expected at most the {len(examples)} training images, received {batch_size}; "
+            "--set batch_size=N chooses another."
+        )
     return len(examples) // batch_size
 
 

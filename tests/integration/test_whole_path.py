@@ -123,7 +123,7 @@ def test_a_run_teaches_another(finished, tmp_path):
     assert recipe["distill"]["teachers"] == [str(run_dir)]
     assert (tmp_path / "student" / "teachers" / "logits-0000.npy").is_file()
     completed = run(*SMOKE, "--run-dir", tmp_path / "other", "--teacher", tmp_path / "nobody", expect=2)
-    assert "expected one made by tfcifar.train" in error_lines(completed)[0]
+    assert "nobody. tfcifar.ensemble makes an ensemble; --teacher takes it" in error_lines(completed)[0]
     assert not (tmp_path / "other").exists()
 
 
@@ -145,7 +145,13 @@ def test_a_taken_run_directory_is_refused_and_a_changed_recipe_is_not_resumed(fi
     (taken,) = error_lines(run(*SMOKE, "--run-dir", run_dir, expect=2))
     assert "--resume" in taken
     (changed,) = error_lines(run(*SMOKE, "--run-dir", run_dir, "--resume", "--set", "batch_size=50", expect=2))
-    assert "batch_size" in changed
+    assert "different: batch_size. Give the same options or another --run-dir, or move" in changed
+
+
+def test_a_batch_larger_than_the_data_leaves_no_run_behind(tmp_path):
+    (refused,) = error_lines(run(*SMOKE, "--run-dir", tmp_path / "run", "--set", "batch_size=9000", expect=2))
+    assert "received 9000; --set batch_size=N chooses another" in refused
+    assert not (tmp_path / "run" / "recipe.json").exists()
 
 
 def test_report_puts_runs_next_to_each_other_with_a_paired_test(finished, tmp_path):

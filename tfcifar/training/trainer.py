@@ -65,6 +65,7 @@ def train(
     """
     shared_run_dir, run_dir = run_dir, devices.own_run_dir(run_dir, resume)
     _check_run_dir(recipe, splits, run_dir, resume, start)
+    steps_per_epoch(splits.train, recipe.batch_size)  # raises where there is not even one
     keras.utils.clear_session(free_memory=True)  # of the seed before, where one process trains several
     keras.utils.set_random_seed(recipe.seed)
     if recipe.deterministic:
@@ -176,7 +177,7 @@ def _check_run_dir(recipe: Recipe, splits: Splits, run_dir: RunDir, resume: bool
         if different and not may_go_on(run_dir, recipe):
             raise InputError(
                 f"--resume: {run_dir.path} was started with another recipe; different: {', '.join(different)}. "
-                "Give the same options, or another --run-dir."
+                f"Give the same options or another --run-dir, or move {run_dir.path} away."
             )
         check_same_data(run_dir, splits)
 
