@@ -6,6 +6,9 @@ BIN := .venv/bin
 
 demo: .venv/installed
 	$(BIN)/python -m tfcifar.train --level 2 --preset demo --run-dir runs/demo --resume
+	@echo "next: source .venv/bin/activate"
+	@echo "      python -m tfcifar.predict runs/demo IMAGE"
+	@echo "      python -m tfcifar.serve runs/demo"
 
 test: .venv/installed
 	$(BIN)/ruff check .
@@ -24,6 +27,7 @@ clean:
 .venv/installed: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "error: expected Python 3.11 to 3.13, received $$($(PYTHON) --version); try make PYTHON=python3.12"; exit 2; }
+	@echo "setting up .venv: 3.3 GB, a minute or two"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
