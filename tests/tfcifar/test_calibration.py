@@ -11,6 +11,7 @@ from tfcifar.evaluation.calibration import (
     reliability_bins,
 )
 from tfcifar.evaluation.metrics import classification_metrics
+from tfcifar.reporting.tables import calibration_table
 
 CONFIDENCE = np.array([0.30, 0.45, 0.55, 0.80, 0.90, 1.00])
 CORRECT = np.array([True, False, True, False, True, True])
@@ -70,3 +71,12 @@ def test_adaptive_error_matches_hand_computed_bins_of_equal_mass():
 def test_adaptive_error_with_more_bins_than_predictions_is_the_mean_gap_of_each():
     expected = np.abs(CONFIDENCE - CORRECT).mean()
     assert adaptive_calibration_error(CONFIDENCE, CORRECT, bins=15) == pytest.approx(expected)
+
+
+def test_the_table_warns_where_there_are_too_few_images_to_calibrate_by():
+    found = {"run": "mine", "method": "none", "kept": True, "accuracy": 0.9, "nll": 0.3, "brier": 0.1}
+    row = found | {"split": "validation", "ece": 0.1, "adaptive_ece": 0.1}
+    assert "mine, 9 validation images (cross-validated; so few can calibrate nothing)\n" in calibration_table(
+        [row | {"n": 9}]
+    )
+    assert "mine, 100 validation images (cross-validated)\n" in calibration_table([row | {"n": 100}])

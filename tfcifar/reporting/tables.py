@@ -12,6 +12,7 @@ TTA_IN_WORDS = {
     "multi_crop": "mean logits of ten views, the image (half of the weight) and its four corners, 7/8 as high and wide "
     "and enlarged again, each also mirrored",
 }
+FEW_TO_CALIBRATE = 100  # images: a temperature fitted to fewer is mostly chance
 VIEWS_OF_AIRBENCH = ("flip", "flip_translate")  # those of arXiv:2404.00498
 
 
@@ -60,7 +61,8 @@ def calibration_table(rows: list[dict]) -> str:
     lines = []
     for split in dict.fromkeys(row["split"] for row in rows):
         of_split = [row for row in rows if row["split"] == split]
-        note = " (cross-validated)" if split == "validation" else ""
+        few = "; so few can calibrate nothing" if of_split[0]["n"] < FEW_TO_CALIBRATE else ""
+        note = f" (cross-validated{few})" if split == "validation" else ""
         lines.append(f"{of_split[0]['run']}, {of_split[0]['n']:,} {split} images{note}")
         lines.append(f"  {'':22} {'accuracy':>8} {'NLL':>7} {'Brier':>7} {'ECE':>7} {'adaptive ECE':>12}")
         for row in of_split:
