@@ -3,7 +3,7 @@
 Broken JSON, wrong shapes and types, hostile images, odd heads and framing, ways out of folders, compressed bodies; and
 schemathesis on the OpenAPI description, where it is installed. No 5xx but a deliberate 503, no crash, flat memory.
 
-python -m benchmarks.serving_fuzz student.int8.tflite
+python -m benchmarks.serving_fuzz zoo/student/student.int8.tflite
 """
 
 import argparse

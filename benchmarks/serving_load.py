@@ -2,7 +2,7 @@
 
 The client runs beside the server, on loopback: pin both to the cores that the figures are for.
 
-taskset -c 2,3 python -m benchmarks.serving_load student.int8.tflite
+taskset -c 2,3 python -m benchmarks.serving_load zoo/student/student.int8.tflite
 """
 
 import argparse

@@ -10,8 +10,8 @@ from tfcifar.cli import make_parser, run
 from tfcifar.environment import cores
 
 EPILOG = """examples:
-  python -m export.benchmark runs/student/export/student.*.tflite runs/student/export/student.*.onnx
-  python -m export.benchmark student.int8.tflite teacher.keras --threads 1 --batch 1 8 --seconds 2
+  python -m export.benchmark runs/level_5-cpu-seed0/export/*.tflite runs/level_5-cpu-seed0/export/*.onnx
+  python -m export.benchmark zoo/student/student.int8.tflite zoo/student/model.keras --threads 1 --batch 1 8 --seconds 2
   python -m export.benchmark student.*.tflite student.*.onnx --per-op --record      # for results/
 
 Every model is loaded in a process of its own for each number of threads; one computes at a time. The rounds visit all

@@ -111,7 +111,7 @@ def measure(files: list[str], threads: list[int], batches: list[int], rounds: in
         children: dict[tuple[str, int], Child] = {}
         calls: dict[Configuration, int] = {}
         peaks: dict[Configuration, int | None] = {}
-        for file, count in tqdm(list(product(files, threads)), desc="warming up", unit="model"):
+        for file, count in tqdm(list(product(files, threads)), desc="warming up", unit="model", disable=None):
             child = children[file, count] = Child(file, count)
             stack.callback(child.close)
             child.wait_until_loaded()
@@ -140,7 +140,7 @@ def measure(files: list[str], threads: list[int], batches: list[int], rounds: in
 def _take_turns(children: dict, calls: dict, rounds: int, failed: dict) -> dict[Configuration, list[list[float]]]:
     """Seconds of each call by round, of the configurations in `calls`; what fails in any round goes to `failed`."""
     times: dict[Configuration, list[list[float]]] = {configuration: [] for configuration in calls}
-    for configuration in tqdm(list(order(list(calls), rounds)), desc="measuring", unit="measurement"):
+    for configuration in tqdm(list(order(list(calls), rounds)), desc="measuring", unit="measurement", disable=None):
         if configuration in failed:
             continue
         time.sleep(PAUSE_SECONDS)

@@ -57,7 +57,9 @@ def taylor_scores(model: keras.Model, graph: ChannelGraph, images: Images, label
 
     chosen = np.random.RandomState(0).permutation(len(images))[:SCORED_IMAGES]  # images may come sorted by class
     total = np.zeros(graph.count)
-    for start in tqdm(range(0, len(chosen), SCORING_BATCH), desc="channel scores", unit="batch", leave=False):
+    for start in tqdm(
+        range(0, len(chosen), SCORING_BATCH), desc="channel scores", unit="batch", leave=False, disable=None
+    ):
         batch = chosen[start : start + SCORING_BATCH]
         total += squared(tf.constant(images[batch]), tf.constant(labels[batch], tf.int64)).numpy()
     return total / len(chosen)

@@ -14,8 +14,8 @@ EPILOG = """examples:
   python -m export.prune runs/level_5-cpu-seed0 --method channels --sparsity 0.4 --epochs 20 --output runs/narrow
   python -m export.compress runs/narrow
 
-Files and their cards go to RUN_DIR/export/. INT8 takes its ranges from training images; the .tflite file of a run of
-export.quantize, whose ranges were learned, is taken as it is. Each file is judged on the validation and the test split;
+Files and their cards go to RUN_DIR/export/. INT8 rounds by training images (GPTQ); the .tflite file of a run of
+export.quantize, fine-tuned for it, is taken as it is. Each file is judged on the validation and the test split;
 that the test split was opened is recorded in the run."""
 
 
@@ -27,7 +27,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS), metavar="FORMAT",
                         help=f"default: all of {', '.join(FORMATS)}")  # fmt: skip
     parser.add_argument("--images", type=int, metavar="N",
-                        help="training images for the ranges of INT8 (default: 500, or all of fewer)")  # fmt: skip
+                        help="training images by which INT8 rounds (default: 500, or all of fewer)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="by which they are drawn (default 0)")
     parser.add_argument("--no-test", action="store_true", help="leave the test split closed")
     parser.add_argument("--corrupted", type=int, default=0, metavar="N",

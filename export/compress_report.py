@@ -19,12 +19,10 @@ def write_summary(folder: Path, cards: list[dict], benchmark: bool) -> str:
     benchmark: latencies of these very files are in `folder`/benchmark/.
     """
     record = read_json(folder / "compress.json")
-    chosen = record["representative_images"]
     parts = [
         f"# {in_markdown(record['name'])}: exported files",
-        f"Made from `{cards[0]['run']}`, {cards[0]['parameters']:,} parameters, {cards[0]['macs']:,} MACs an image. "
-        f"Ranges of INT8 from {chosen['count']} training images (seed {chosen['seed']})"
-        f"{', in TFLite as set by export.quantize' if record['quantization_aware'] else ''}.",
+        f"Made from `{cards[0]['run']}`, {cards[0]['parameters']:,} parameters, {cards[0]['macs']:,} MACs an image."
+        + _on_int8(record, cards),
         _files_table(cards),
         NOTES + _on_corrupted(cards[0]),
     ]
@@ -32,10 +30,20 @@ def write_summary(folder: Path, cards: list[dict], benchmark: bool) -> str:
     if quantization.is_file():
         parts += ["## Where INT8 errs", _layers_table(read_csv(quantization))]
     if benchmark:
-        parts += ["## Latency", "See [benchmark/benchmark.html](benchmark/benchmark.html)."]
+        parts += ["## Latency\n\nSee [benchmark/benchmark.html](benchmark/benchmark.html)."]
     write_text(folder / "compress.md", "\n\n".join(parts) + "\n")
     write_html(folder / "compress.md")
-    return "\n\n".join(part for part in parts[1:] if not part.startswith("See ["))
+    return "\n\n".join(part for part in parts[1:] if not part.startswith("## Latency"))
+
+
+def _on_int8(record: dict, cards: list[dict]) -> str:
+    if not any(card["format"].endswith("_int8") for card in cards):
+        return ""
+    chosen = record["representative_images"]
+    return (
+        f" INT8 rounded by {chosen['count']} training images (seed {chosen['seed']})"
+        f"{', in TFLite as set by export.quantize' if record['quantization_aware'] else ''}."
+    )
 
 
 def _files_table(cards: list[dict]) -> str:

@@ -34,7 +34,7 @@ def judge_corrupted(
     images, labels = examples.images[ids], examples.labels[ids]
     found: dict[str, list[dict[str, float]]] = {name: [] for name in predictors}
     after: dict[str, list[dict[str, float]]] = {name: [] for name in temperatures}
-    for corruption in tqdm(STANDARD, desc="corrupted", unit="corruption"):
+    for corruption in tqdm(STANDARD, desc="corrupted", unit="corruption", disable=None):
         for severity in SEVERITIES:
             corrupted = corrupt(images, corruption, severity, SEED, ids)
             for name, predict in predictors.items():

@@ -46,10 +46,12 @@ def open_artifact(path: Path, threads: int = 1) -> Runtime:
 
 def runtime_of(path: Path) -> str:
     """One of RUNTIMES' values. Raises InputError: no such file, or of no known format."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder.")
+    if path.is_dir():
+        raise InputError(f"{path}: no run in it (no recipe.json), and no SavedModel.")
     if path.suffix not in RUNTIMES:
         raise InputError(f"{path}: expected a model ending in {', '.join(RUNTIMES)}, received '{path.suffix}'.")
-    if not path.is_file():
-        raise InputError(f"{path}: no such file.")
     return RUNTIMES[path.suffix]
 
 

@@ -67,7 +67,7 @@ def verify(
     expected = {split: predict_logits(model, each.images, "none") for split, each in examples.items()}
     last = list(examples)[-1]
     cards, broken = {}, []
-    for form, path in tqdm(paths.items(), desc="verify", unit="file"):
+    for form, path in tqdm(paths.items(), desc="verify", unit="file", disable=None):
         runtime = open_artifact(path)
         logits = {split: _predict(runtime, each.images) for split, each in examples.items()}
         card = describe_artifact(path, name, form, run_dir, runtime.image_shape, count_macs(model))

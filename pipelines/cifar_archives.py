@@ -182,7 +182,7 @@ def _release_of_folder(path: Path) -> tuple[Release, Path] | None:
 def _read_checked(folder: Path, key: str, name: str) -> bytes:
     path = folder / name
     if not path.is_file():
-        raise InputError(f"{name}: missing in {folder}. Extract the archive again, or pass another --data-dir.")
+        raise InputError(f"{name}: missing in {folder}. Extract the archive again.")
     content = path.read_bytes()
     expected, received = MD5.get(f"{key}/{name}"), hashlib.md5(content).hexdigest()
     if expected and received != expected:
@@ -195,8 +195,7 @@ def _read_checked(folder: Path, key: str, name: str) -> bytes:
 
 def _mismatch(name: str, expected: str, received: str) -> str:
     return (
-        f"{name}: expected md5 {expected}, received {received}; the file is incomplete or altered."
-        " Download it again, or pass another --data-dir."
+        f"{name}: expected md5 {expected}, received {received}; the file is incomplete or altered. Download it again."
     )
 
 

@@ -5,8 +5,11 @@ uses them as well.
 """
 
 import io
+import sys
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -16,16 +19,19 @@ from pipelines.errors import InputError, first_line
 from pipelines.examples import Examples, Source
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+OTHER_SUFFIXES = (".gif", ".tif", ".tiff", ".heic", ".avif")  # of images too, which are told where they are left out
+ERRORS_SHOWN = 3  # unreadable images that are named
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # by content; Pillow knows many more, some of which start other programs
 MODES = ("RGB", "RGBA", "L", "LA", "P", "PA", "1", "CMYK", "I;16")
 LAYOUT = "train/<class>/*.png, optionally validation/<class>/ and test/<class>/ (png, jpg, jpeg, bmp, webp)"
+T = TypeVar("T")
 
 
 def open_image_folder(root: Path, image_size: int | None = None, cache: str = "memory") -> Source:
     """Open a folder laid out as train/<class>/<image>. Classes are the folders in train/, in sorted order.
 
-    Files with other endings, and names that begin with a dot, are ignored. test/ is listed and read only when
-    `load_test` is called.
+    Files with other endings, and names that begin with a dot, are ignored; a note tells of those that may be images
+    (.gif, .tif). test/ is listed and read only when `load_test` is called.
 
     Args:
         root: the folder that holds train/.
@@ -48,7 +54,7 @@ def open_image_folder(root: Path, image_size: int | None = None, cache: str = "m
     if image_size:
         height, width = image_size, image_size
     else:
-        height, width = common_size([read_size(path) for path, _ in train_files])
+        height, width = common_size(list(_of_each(train_files, read_size)))
 
     def load_test() -> Examples:
         return read(_list_files(root / "test", class_names), height, width)
@@ -187,6 +193,7 @@ def _folders(parent: Path) -> list[Path]:
 def _list_files(part: Path, class_names: tuple[str, ...]) -> list[tuple[Path, int]]:
     """(file, label) of every image of train/, validation/ or test/, sorted by class and file name."""
     files = []
+    left_out: list[Path] = []
     for folder in _folders(part):
         if folder.name not in class_names:
             raise InputError(f"{folder}: train/ has no such class. Classes: {', '.join(class_names)}.")
@@ -198,21 +205,43 @@ def _list_files(part: Path, class_names: tuple[str, ...]) -> list[tuple[Path, in
         if not images:
             raise InputError(f"{folder}: expected images ({', '.join(SUFFIXES)}), received none.")
         files += [(path, class_names.index(folder.name)) for path in images]
+        left_out += [path for path in folder.iterdir() if path.suffix.lower() in OTHER_SUFFIXES and path.name[0] != "."]
     if not files:
         raise InputError(f"{part}: no class folders in it. Expected layout: {LAYOUT}.")
+    if left_out:
+        endings = ", ".join(sorted({path.suffix.lower() for path in left_out}))
+        print(f"NOTE: {part}: files left out: {len(left_out):,} ({endings}); images are {', '.join(SUFFIXES)}.",
+              file=sys.stderr, flush=True)  # fmt: skip
     return files
+
+
+def _of_each(files: list[tuple[Path, int]], read: Callable[[Path], T]) -> Iterator[T]:
+    """`read` of each path, without those that it raises InputError for: all of them are one error, at the end."""
+    errors = []
+    for path, _ in files:
+        try:
+            found = read(path)
+        except InputError as error:
+            errors.append(error)
+            continue
+        yield found
+    if len(errors) > 1:
+        first = " ".join(map(str, errors[:ERRORS_SHOWN]))
+        raise InputError(f"{len(errors):,} of {len(files):,} images cannot be used, among them: {first}")
+    if errors:
+        raise errors[0]
 
 
 def _read(files: list[tuple[Path, int]], height: int, width: int) -> Examples:
     images = np.empty((len(files), height, width, 3), np.uint8)
-    for index, (path, _) in enumerate(files):
-        images[index] = fit_image(read_image(path), height, width)
+    for index, image in enumerate(_of_each(files, lambda path: fit_image(read_image(path), height, width))):
+        images[index] = image
     return _examples(images, files)
 
 
 def _read_to_disk(files: list[tuple[Path, int]], height: int, width: int) -> Examples:
     known = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path, _ in files]
-    decoded = (fit_image(read_image(path), height, width) for path, _ in files)
+    decoded = _of_each(files, lambda path: fit_image(read_image(path), height, width))
     return _examples(keep_on_disk(decoded, len(files), (height, width, 3), repr(known)), files)
 
 

@@ -88,7 +88,7 @@ def _builder(name: str, data_dir: Path) -> "tfds.core.DatasetBuilder":
     tfds = _import_tfds()
     base = re.split(r"[/:]", name)[0]
     if base not in list_names() and not (data_dir / base).is_dir():  # a folder: the user's own TFDS data set
-        raise _unknown_name(base, list_names())
+        raise _unknown_name(name, list_names())
     try:
         return tfds.builder(name, data_dir=str(data_dir))
     except Exception as error:  # TFDS raises many types for a wrong config, version or folder
@@ -104,18 +104,18 @@ def _download(builder: "tfds.core.DatasetBuilder", name: str, data_dir: Path) ->
         except Exception as error:  # no network, a server's answer, a missing extra package, a full disk, ...
             raise NotAtHandError(
                 f"{name}: not found in {data_dir}, and the download failed ({_cause(error)})."
-                " Pass --data-dir or set TFDS_DATA_DIR to a folder with the data prepared by TFDS,"
-                " or pass the path of an official archive or an image folder as --dataset."
+                " Put it there, or set TFDS_DATA_DIR to the folder that holds it, prepared by TFDS or as the official"
+                " archive. Commands with --dataset take an image folder as well."
             ) from error
 
 
 def _unknown_name(name: str, names: list[str]) -> InputError:
-    nearest = difflib.get_close_matches(name, [*names, "synthetic"], n=5, cutoff=0.4)
+    nearest = difflib.get_close_matches(name, [*names, "synthetic"], n=5)
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
     others = ", ".join([*nearest[1:], "synthetic"] if "synthetic" not in nearest else nearest[1:])
     return InputError(
-        f"dataset: no such name: {name}.{hint} Other choices: {others}, a path to an official CIFAR archive or"
-        " an image folder, or any name that TFDS lists."
+        f"dataset: no such name or folder: {name}.{hint} Other choices: {others}, a path to an official CIFAR archive"
+        " or an image folder, or any name that TFDS lists."
     )
 
 
@@ -167,8 +167,7 @@ def _naming_damaged_files(builder: "tfds.core.DatasetBuilder", split: str) -> It
                     pass
             except tf.errors.OpError as damage:
                 raise InputError(
-                    f"{path}: damaged or incomplete ({_first_line(damage)}). Delete its folder to have it made"
-                    " again, or pass another --data-dir."
+                    f"{path}: damaged or incomplete ({_first_line(damage)}). Delete its folder to have it made again."
                 ) from error
         raise InputError(f"{builder.data_path}: cannot read {split}: {_first_line(error)}") from error
 

@@ -5,14 +5,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pipelines.errors import InputError
 from tfcifar.cli import make_parser, run, without_greeting
 from tfcifar.prediction.formats import FORMATS, print_rows
 
 USAGE = "python -m tfcifar.predict (MODEL | --zoo NAME) IMAGES [IMAGES ...] [options]"
 EPILOG = """examples:
-  python -m tfcifar.predict student.int8.tflite cat.png ship.jpg
+  python -m tfcifar.predict --zoo student cat.png ship.jpg
   python -m tfcifar.predict runs/level_2-cpu-seed0 photos/ --format csv --explain overlays > classes.csv
-  find photos -name '*.jpg' | python -m tfcifar.predict student.int8.tflite - --abstain-above 0.01
+  find photos -name '*.jpg' | python -m tfcifar.predict --zoo student - --abstain-above 0.01
 
 Images are png, jpg, bmp or webp by their content, of any size. One that cannot be read is a line on stderr; the others
 are classified, and the exit code is 2. docs/predict.md says more."""
@@ -21,7 +22,7 @@ are classified, and the exit code is 2. docs/predict.md says more."""
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser("tfcifar.predict", __doc__, EPILOG)
     parser.usage = USAGE
-    parser.add_argument("arguments", nargs="+", metavar="MODEL IMAGES",
+    parser.add_argument("arguments", nargs="*", metavar="MODEL IMAGES",
                         help="first a .tflite, .onnx or .keras file, a SavedModel or a run directory; then files, "
                              "folders, quoted patterns, or -: one of these on each line of stdin")  # fmt: skip
     parser.add_argument("--zoo", metavar="NAME", help="a model that comes with the code, in zoo/; instead of MODEL")
@@ -44,15 +45,21 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         value = getattr(args, name)
         if value is not None and not 0 < value < 1:
             parser.error(f"--{name.replace('_', '-')}: expected above 0 and below 1, received {value}")
+    if not args.zoo and len(args.arguments) < 2:
+        received = f"only {args.arguments[0]}" if args.arguments else "nothing"
+        parser.error(f"expected a model first, or --zoo NAME, and then images; received {received}")
     args.model = None if args.zoo else Path(args.arguments.pop(0))
     args.images = args.arguments
     if not args.images:
-        parser.error("expected images behind the model")
+        parser.error("expected images")
     return args
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
+    for name in args.images if args.zoo else ():
+        if (Path(name) / "recipe.json").is_file():  # its figures would be taken for the images
+            raise InputError(f"--zoo {args.zoo}: a model was given twice: {name} is a run. Name one of them.")
     from tfcifar.prediction.find_images import find_images
     from tfcifar.prediction.zoo import zoo_model
 

@@ -8,8 +8,8 @@ from tfcifar.cli import make_parser, run
 from tfcifar.serving.settings import MIB, Settings
 
 EPILOG = """examples:
-  python -m tfcifar.serve student.int8.tflite
-  python -m tfcifar.serve runs/level_2-cpu-seed0 small=student.int8.tflite --port 8080
+  python -m tfcifar.serve --zoo student
+  python -m tfcifar.serve runs/level_2-cpu-seed0 small=zoo/student/student.int8.tflite --port 8080
   python -m tfcifar.serve models/ --workers 2 --api-key-file keys.txt      # models/NAME/VERSION/artefact
 
   curl -F image=@cat.png http://127.0.0.1:8000/predict
@@ -20,9 +20,10 @@ KEY_LENGTH = 16  # characters; shorter ones can be guessed
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser("tfcifar.serve", __doc__, EPILOG)
-    parser.add_argument("models", nargs="+", metavar="[NAME=]MODEL",
+    parser.add_argument("models", nargs="*", metavar="[NAME=]MODEL",
                         help="a .tflite, .onnx or .keras file, a SavedModel, a run directory, "
                              "or a folder of NAME/VERSION/model")  # fmt: skip
+    parser.add_argument("--zoo", metavar="NAME", help="a model that comes with the code, in zoo/; beside MODEL")
     parser.add_argument(
         "--host", default=Settings.host, help="address to listen on (default: %(default)s, this machine)"
     )
@@ -60,7 +61,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
                         help="from a request's head to its answer (default: %(default)s s)")  # fmt: skip
     parser.add_argument("--poll", type=float, default=Settings.poll, metavar="S",
                         help="between looks for new versions in a folder (default: %(default)s s)")  # fmt: skip
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
+    if not args.models and not args.zoo:
+        parser.error("expected a model, or --zoo NAME")
     for name in ("workers", "threads", "max_batch", "max_queue", "max_requests", "max_body", "max_pixels"):
         if getattr(args, name) < 1:
             parser.error(f"--{name.replace('_', '-')}: expected at least 1, received {getattr(args, name)}")
@@ -97,11 +100,12 @@ def main(argv: list[str] | None = None) -> None:
         print(f"NOTE: {args.host} may be reached by others, and --api-key-file is not given.", flush=True)
 
     from export.open_model import open_model
+    from tfcifar.prediction.zoo import zoo_model
     from tfcifar.serving.gate import digest_of
     from tfcifar.serving.server import serve
 
     settings = Settings(
-        models=tuple(args.models),
+        models=(*args.models, *([str(zoo_model(args.zoo))] if args.zoo else [])),
         host=args.host,
         port=args.port,
         workers=args.workers,

@@ -145,7 +145,7 @@ def test_a_tflite_file_of_one_batch_size_works_again_after_another_was_refused(f
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["model.pb"], "expected a model ending in .tflite, .onnx, .keras, received '.pb'"),
+        (["pyproject.toml"], "expected a model ending in .tflite, .onnx, .keras, received '.toml'"),
         (["missing.onnx"], "missing.onnx: no such file"),
         (["a.onnx", "a.onnx"], "expected each file once"),
         (["a.onnx", "--threads", "9999"], "--threads: expected different numbers, 1 to"),

@@ -98,7 +98,8 @@ def test_a_summary_shows_nothing_of_an_earlier_call(compressed, tmp_path):
     export = Path(shutil.copytree(compressed[0], tmp_path / "smoke")) / "export"
     (export / "benchmark").mkdir()
     (export / "benchmark" / "benchmark.md").write_text("Latencies of other files.\n")
-    run("export.compress", export.parent, "--formats", "keras", "--no-test", "--no-benchmark")
+    stdout = run("export.compress", export.parent, "--formats", "keras", "--no-test", "--no-benchmark").stdout
+    assert "INT8" not in stdout  # none was asked for
     assert "## " not in (export / "compress.md").read_text()
     assert not (export / "quantization.csv").exists()
 

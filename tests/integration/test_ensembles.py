@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 from scipy.special import log_softmax
 
 from pipelines.errors import InputError
-from tests.integration.commands import error_lines, run
+from tests.integration.commands import PROJECT, error_lines, run
 from tests.integration.made_up_runs import NOISE, SIZES, write_run
 from tfcifar.ensemble.saved import load_ensemble
 from tfcifar.evaluation.calibrate_run import load_calibration
@@ -29,6 +32,13 @@ def made(runs):
     """An ensemble of all votes, and what its command printed."""
     output = runs[0].parent / "ensemble"
     return output, run("tfcifar.ensemble.__main__", *runs, "--output", output).stdout
+
+
+def test_tensorflow_starts_without_its_greeting(runs, tmp_path):
+    command = [sys.executable, "-m", "tfcifar.ensemble", *runs, "--vote", "hard", "--output", tmp_path / "ensemble"]
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    completed = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert completed.stderr == ""
 
 
 def rows_of(path: Path) -> dict:

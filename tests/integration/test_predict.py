@@ -115,6 +115,21 @@ def test_an_unreadable_image_is_a_line_and_the_others_are_classified(student, ph
     assert predict("no-model.tflite", "nothing.png", expect=2)[0] == []
 
 
+def test_a_model_that_is_not_there_is_told_from_a_folder_without_one(photos, tmp_path):
+    (line,) = error_lines(predict(tmp_path / "run", photos, expect=2)[1])
+    assert line.endswith("run: no such file or folder.")
+    (line,) = error_lines(predict(photos, photos, expect=2)[1])
+    assert "photos: no run in it" in line
+
+
+def test_arguments_that_lack_the_model_or_the_images_are_told_so(run_dir):
+    assert "expected images" in run("tfcifar.predict", "--zoo", "student", expect=2).stderr.splitlines()[-1]
+    stderr = run("tfcifar.predict", "photo.png", expect=2).stderr
+    assert "expected a model first, or --zoo NAME, and then images; received only photo.png" in stderr
+    (line,) = error_lines(run("tfcifar.predict", "--zoo", "student", run_dir, expect=2))
+    assert "a model was given twice" in line
+
+
 def test_a_reader_that_leaves_early_sees_no_traceback(student, photos):
     command = [sys.executable, "-m", "tfcifar.predict", student, photos]
     with subprocess.Popen(command, cwd=PROJECT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -109,6 +109,24 @@ def test_truncated_image_is_refused_by_name(root):
         open_source(str(root))
 
 
+@pytest.mark.parametrize("length", [3, 45])  # bytes; the header takes 33
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+def test_all_unreadable_images_are_one_error(root, tmp_path, monkeypatch, length, cache):
+    monkeypatch.setenv("TFCIFAR_CACHE", str(tmp_path / "cache"))
+    for name in ("cat/x.png", "dog/y.png"):
+        path = save(root / "train" / name)
+        path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(InputError, match=r"^2 of 5 images cannot be used, among them: .*x\.png: .*y\.png: .*\.$"):
+        open_source(str(root), cache=cache)
+
+
+def test_images_of_formats_that_are_not_read_are_told_of(root, capsys):
+    for name in ("cat/x.gif", "dog/y.GIF", "dog/z.tif", "dog/notes.txt"):
+        (root / "train" / name).touch()
+    assert len(open_source(str(root)).train) == 3
+    assert "train: files left out: 3 (.gif, .tif); images are .png, .jpg" in capsys.readouterr().err
+
+
 def test_decompression_bomb_is_refused(tmp_path, monkeypatch):
     path = save(tmp_path / "bomb.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 63)  # the file has 64

@@ -168,6 +168,11 @@ def test_there_are_never_more_neighbours_than_others():
     assert nearest(vectors[:1], vectors[:1], 20, same=True).shape == (1, 0)
 
 
+def test_off_a_terminal_there_is_no_progress_bar(capsys):
+    nearest(np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32), 2)
+    assert capsys.readouterr().err == ""
+
+
 def test_the_page_shows_each_image_once_and_all_pairs_whose_labels_differ(tmp_path):
     labels = np.array([0, 0, 0, 0, 0, 1])
     examples = Examples(photographs(6, seed=9), labels.astype(np.int64))

@@ -25,7 +25,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = make_parser("tfcifar.data_quality", __doc__, EPILOG)
     commands = parser.add_subparsers(dest="command", required=True, metavar="labels|duplicates")
 
-    labels = commands.add_parser("labels", help="labels that are likely wrong", description=LABELS)
+    labels = commands.add_parser("labels", help="labels that are likely wrong", description=LABELS,
+                                 epilog="example: python -m tfcifar.data_quality labels --recipe fast_94")  # fmt: skip
     which = labels.add_mutually_exclusive_group(required=True)
     which.add_argument("--level", type=int, choices=recipes.levels(), help="the recipe of a level")
     which.add_argument("--recipe", metavar="NAME|FILE", help=f"{', '.join(recipes.names())}, or a recipe.json")
@@ -38,7 +39,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     # What recipe_from_arguments asks for besides.
     labels.set_defaults(model=None, attention=None, weights=None, teacher=None, deterministic=False)
 
-    duplicates = commands.add_parser("duplicates", help="images that are there twice", description=DUPLICATES)
+    duplicates = commands.add_parser("duplicates", help="images that are there twice", description=DUPLICATES,
+                                     epilog="example: python -m tfcifar.data_quality duplicates runs/demo")  # fmt: skip
     duplicates.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="trained; its model gives the features")
     duplicates.add_argument("--threshold", type=float, default=THRESHOLD, metavar="S",
                             help="least similarity, up to 1 (default %(default)s)")  # fmt: skip

@@ -94,7 +94,7 @@ def find_pairs(images: Described, others: Described | None, threshold: float, wh
     near = np.concatenate([*alike, np.empty(0)]) >= LEAST_COARSE
     first, second = first[near], second[near]
     similarity = np.zeros(len(first), np.float32)
-    for start in tqdm(range(0, len(first), CHUNK), desc=f"pixels {what}", unit=f"{CHUNK} pairs"):
+    for start in tqdm(range(0, len(first), CHUNK), desc=f"pixels {what}", unit=f"{CHUNK} pairs", disable=None):
         part = slice(start, start + CHUNK)
         similarity[part] = similarity_of(images.grey[first[part]], others.grey[second[part]])
     order = np.argsort(-similarity, kind="stable")

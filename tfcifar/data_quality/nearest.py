@@ -31,7 +31,7 @@ def nearest(
     found = np.empty((len(queries), count), np.int64)
     if count == 0:
         return found
-    for start in tqdm(range(0, len(queries), BLOCK), desc=f"neighbours {what}", unit="block"):
+    for start in tqdm(range(0, len(queries), BLOCK), desc=f"neighbours {what}", unit="block", disable=None):
         similarity = queries[start : start + BLOCK] @ keys.T
         if same:
             rows = np.arange(len(similarity))

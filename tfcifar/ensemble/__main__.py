@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tfcifar.cli import make_parser, run
+from tfcifar.cli import make_parser, run, start_tensorflow
 from tfcifar.ensemble import VOTES
 from tfcifar.recipe import TTA_VIEWS
 from tfcifar.run_lock import locked
@@ -36,6 +36,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
+    start_tensorflow()
     from tfcifar.ensemble.ensemble_runs import ensemble_runs
 
     with locked(args.output):

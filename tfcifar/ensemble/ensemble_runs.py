@@ -67,7 +67,7 @@ def ensemble_runs(
     }
     combinations = {}
     votes = [vote] if vote else _votes_for(len(members.class_names))
-    for each in tqdm(votes, desc="fit and cross-validate", unit="vote"):
+    for each in tqdm(votes, desc="fit and cross-validate", unit="vote", disable=None):
         combinations[each], predictions[each] = fit_and_predict(members, each, picks)
     rows = judge(members, predictions, against=alone)
     chosen = lowest_nll(rows, votes)

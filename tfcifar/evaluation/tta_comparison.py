@@ -39,7 +39,7 @@ def compare_views(run_dir: RunDir) -> list[dict]:
     batch_size = images_to_predict(model)
     predict_logits(model, images[-(batch_size + len(images) % batch_size) :], "none")
     rows, plain = [], None
-    for views in tqdm(VIEWS, desc=f"views of {run_dir.name}", unit="choice"):
+    for views in tqdm(VIEWS, desc=f"views of {run_dir.name}", unit="choice", disable=None):
         started = time.perf_counter()
         logits = predict_logits(model, images, views)
         seconds = time.perf_counter() - started

@@ -69,7 +69,7 @@ def explain_run(
     randomized, noise = with_random_weights(model, seed), rng.random(images.shape[:3])
     settings = {"model": model_digest(run_dir), "images": len(images), "seed": seed, "layer": layer}
     kept = KeptScores(run_dir.explanations / "scores.json", settings)
-    for method in tqdm([*methods, RANDOM], desc=f"scores of {run_dir.name}", unit="method"):
+    for method in tqdm([*methods, RANDOM], desc=f"scores of {run_dir.name}", unit="method", disable=None):
         if method in kept.rows:
             continue
         sanity = None

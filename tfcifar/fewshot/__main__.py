@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tfcifar.fewshot.new_classes import NewClassifier
 
 EPILOG = """examples:
-  python -m tfcifar.fewshot --run runs/level_2-cpu-seed0 --support birds/ --query photos/
-  python -m tfcifar.fewshot --run runs/level_2-cpu-seed0 --support birds/ --output birds.keras
+  python -m tfcifar.fewshot --run zoo/student --support birds/ --query photos/
+  python -m tfcifar.fewshot --run zoo/student --support birds/ --output birds.keras
   python -m tfcifar.predict birds.keras photos/        # or tfcifar.serve
   python -m tfcifar.fewshot --run runs/fewshot/cpu/synthetic_100_60_20_20/maml --support birds/ --query photos/
 

@@ -41,5 +41,5 @@ def features_and_logits(model: keras.Model, images: Images, description: str) ->
 
 def batches(images: Images, batch_size: int, description: str) -> Iterator[np.ndarray]:
     """Consecutive parts of `images`, with a progress bar."""
-    for start in tqdm(range(0, len(images), batch_size), desc=description, unit="batch", leave=False):
+    for start in tqdm(range(0, len(images), batch_size), desc=description, unit="batch", leave=False, disable=None):
         yield images[start : start + batch_size]

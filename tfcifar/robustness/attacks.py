@@ -101,7 +101,7 @@ def attack_rows(model: keras.Model, images: np.ndarray, labels: np.ndarray, name
     clean = images.astype(np.float32)
     slopes = gradients(clean, labels)[1]
     rows = [{"attack": "none", "epsilon": 0, **_judge(model, clean, labels)}]
-    for epsilon in tqdm(EPSILONS, desc=f"attacks on {name}", unit="epsilon"):
+    for epsilon in tqdm(EPSILONS, desc=f"attacks on {name}", unit="epsilon", disable=None):
         attacked = {"fgsm": fgsm(clean, slopes, epsilon), f"pgd_{STEPS}": pgd(gradients, clean, labels, epsilon)}
         for attack, points in attacked.items():
             rows.append({"attack": attack, "epsilon": epsilon, **_judge(model, points, labels)})

@@ -61,7 +61,7 @@ def judge_runs(
                 f"and have different {split} images."
             )
 
-    for name in tqdm(plan, desc="corruptions", disable=not opened):
+    for name in tqdm(plan, desc="corruptions", disable=None if opened else True):
         added = set()
         for severity in plan[name]:
             lacking = [each for each in held if not each.has(name, severity, limit)]

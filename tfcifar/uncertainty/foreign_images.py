@@ -45,7 +45,7 @@ def image_files(folder: Path) -> list[Path]:
 
 def folder_images(folder: Path, height: int, width: int) -> np.ndarray:
     """All images in `folder` and below, scaled and cropped, uint8 [n, height, width, 3]."""
-    files = tqdm(image_files(folder), desc=f"images of {folder.name}", unit="image", leave=False)
+    files = tqdm(image_files(folder), desc=f"images of {folder.name}", unit="image", leave=False, disable=None)
     return np.stack([fit_image(read_image(path), height, width) for path in files])
 
 

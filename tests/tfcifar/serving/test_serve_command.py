@@ -4,11 +4,13 @@ import platform
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from pipelines.errors import InputError
 from tfcifar import serve
+from tfcifar.prediction.zoo import zoo_model
 from tfcifar.serving.server import bind
 
 
@@ -21,6 +23,18 @@ def test_numbers_out_of_range_are_refused(options):
     with pytest.raises(SystemExit) as exit_:
         serve.main(["model.onnx", *options])
     assert exit_.value.code == 2
+
+
+def test_a_model_of_the_zoo_is_served_by_its_name_beside_others(monkeypatch, capsys):
+    served = []
+    monkeypatch.setattr("tfcifar.serving.server.serve", lambda settings, _: served.append(settings.models))
+    serve.main(["--zoo", "student", "--port", "8080", "mine=model.onnx"])
+    ((mine, student),) = served
+    assert mine == "mine=model.onnx"
+    assert Path(student) == zoo_model("student")
+    with pytest.raises(SystemExit):
+        serve.main(["--port", "8080"])
+    assert "expected a model, or --zoo NAME" in capsys.readouterr().err
 
 
 def test_keys_are_read_one_a_line(tmp_path):
