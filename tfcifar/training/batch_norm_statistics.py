@@ -38,7 +38,8 @@ def recompute_statistics(model: keras.Model, images: Images, batch_size: int | N
     try:
         for norm in norms:
             norm.momentum = 0.0  # after each batch the layer holds the statistics of that batch alone
-        for start in tqdm(range(0, len(images), batch_size), desc="BatchNorm statistics", unit="batch", leave=False):
+        starts = range(0, len(images), batch_size)
+        for start in tqdm(starts, desc="BatchNorm statistics", unit="batch", leave=False, disable=None):
             batch = images[order[start : start + batch_size]]
             normalize(tf.constant(batch))
             for index, norm in enumerate(norms):

@@ -49,9 +49,11 @@ class Targets:
                 "that it began with."
             )
         missing = [view for view in range(self.views) if not all(self._is_there(view, name) for name in self.names)]
-        for view in tqdm(missing, desc="teachers", unit="view", disable=not missing):
+        for view in tqdm(missing, desc="teachers", unit="view", disable=None if missing else True):
             batches = train_batches(self.recipe, self.splits, view, view + 1)
-            said = [teachers(images.numpy()) for images, _ in tqdm(batches, total=self.steps, leave=False)]
+            said = [
+                teachers(images.numpy()) for images, _ in tqdm(batches, total=self.steps, leave=False, disable=None)
+            ]
             for name in self.names:
                 array = np.stack([each[name] for each in said])
                 write_array(self._path(view, name), array)

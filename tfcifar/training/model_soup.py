@@ -139,7 +139,7 @@ def _greedy(kitchen: Kitchen, alone: list[np.ndarray]) -> list[int]:
     """The ingredients of the greedy soup (Wortsman et al., recipe 1), best first."""
     order = sorted(range(len(alone)), key=lambda index: -alone[index].mean())
     chosen, accuracy = order[:1], alone[order[0]].mean()
-    for index in tqdm(order[1:], desc="greedy soup", unit="run"):
+    for index in tqdm(order[1:], desc="greedy soup", unit="run", disable=None):
         correct = kitchen.mix([*chosen, index])
         assert correct is not None  # no greedy soup without a validation split
         if correct.mean() >= accuracy:
