@@ -13,7 +13,7 @@ from tfcifar.recipes import PRESETS
 from tfcifar.run_lock import locked
 
 EPILOG = """examples:
-  python -m tfcifar.ladder --preset demo                      # small networks, minutes
+  python -m tfcifar.ladder --preset demo                      # small networks, a quarter of an hour
   python -m tfcifar.ladder --preset cpu                       # the real one, hours
   python -m tfcifar.ladder --preset demo --dataset my_images  # own images: my_images/train/CLASS/*.png
   python -m tfcifar.ladder --preset cpu --from 4              # levels 4 and 5 again, on what 1 to 3 have made
