@@ -154,6 +154,12 @@ def test_a_batch_larger_than_the_data_leaves_no_run_behind(tmp_path):
     assert not (tmp_path / "run" / "recipe.json").exists()
 
 
+def test_few_steps_are_noted(tmp_path):
+    few = ("--set", "batch_size=2000", "--set", "epochs=1", "--no-evaluate")
+    stdout = run(*SMOKE, "--run-dir", tmp_path / "run", *few).stdout
+    assert "NOTE: 1 epochs of 2 batches are little to learn from" in stdout
+
+
 def test_report_puts_runs_next_to_each_other_with_a_paired_test(finished, tmp_path):
     run_dir, _ = finished
     other = tmp_path / "other"
