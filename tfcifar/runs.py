@@ -5,7 +5,6 @@ import dataclasses
 from contextlib import nullcontext
 from pathlib import Path
 
-from pipelines.errors import InputError
 from tfcifar import recipes
 from tfcifar.models import MODELS
 from tfcifar.overrides import override
@@ -16,7 +15,7 @@ from tfcifar.run_lock import locked
 from tfcifar.training.devices import ONE, Devices
 from tfcifar.training.precision import gpu_capability
 
-FEW_STEPS = 200  # in which networks from scratch stay near chance
+FEW_STEPS = 200  # over all epochs; fewer are worth a note
 ADAM_RATIO = 0.02  # of Adam beside Muon, for a network whose own is not known
 
 
@@ -83,17 +82,13 @@ def run_recipe(
 
 
 def _train_and_evaluate(recipe: Recipe, run_dir: Path, resume: bool, evaluate: bool, devices: Devices) -> None:
+    from tfcifar.training.distillation import teacher_folders
     from tfcifar.training.trainer import train
 
     if evaluate:
         import tfcifar.evaluation.evaluate_run  # noqa: F401 - what is broken should fail before hours of training
 
-    for teacher in recipe.distill.teachers:
-        if not Path(teacher).exists():
-            raise InputError(
-                f"distill.teachers: no such folder: {teacher}. tfcifar.ensemble makes an ensemble; "
-                "--teacher takes it, or trained runs."
-            )
+    teacher_folders(recipe)  # what is not there should be named before images are read
     splits, data = open_splits(recipe.data)
     recipe = recipe.replace(data=data)
     print(

@@ -123,7 +123,7 @@ def test_a_run_teaches_another(finished, tmp_path):
     assert recipe["distill"]["teachers"] == [str(run_dir)]
     assert (tmp_path / "student" / "teachers" / "logits-0000.npy").is_file()
     completed = run(*SMOKE, "--run-dir", tmp_path / "other", "--teacher", tmp_path / "nobody", expect=2)
-    assert "nobody. tfcifar.ensemble makes an ensemble; --teacher takes it" in error_lines(completed)[0]
+    assert "expected one made by tfcifar.train" in error_lines(completed)[0]
     assert not (tmp_path / "other").exists()
 
 

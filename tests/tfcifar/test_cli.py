@@ -142,7 +142,7 @@ def test_only_without_a_folder_of_data_does_the_demo_fall_back_to_generated_imag
 def test_a_missing_teacher_is_named_before_images_are_read(tmp_path, capsys):
     nowhere = ("--dataset", str(tmp_path / "no_images"), "--run-dir", str(tmp_path / "run"))
     stderr = refusal(capsys, "--level", "5", "--preset", "cpu", "--teacher", "runs/none", *nowhere)
-    assert "distill.teachers: no such folder: runs/none. tfcifar.ensemble makes" in stderr
+    assert "received runs/none. tfcifar.ensemble makes an ensemble; --teacher names others" in stderr
 
 
 def test_another_model_keeps_what_fits_it_of_the_recipe():

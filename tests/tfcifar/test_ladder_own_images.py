@@ -52,8 +52,11 @@ def test_networks_from_scratch_have_400_steps_at_least_and_rates_for_their_batch
     assert many[2:] == ["--set", "batch_size=128", "--set", "epochs=3", "--set", "optimizer.learning_rate=0.2"]
 
 
-def test_each_data_set_has_a_ladder_of_its_own():
-    assert str(default_folder("demo", "images/birds/")) == "runs/ladder-demo-birds"
+def test_each_data_set_has_a_ladder_of_its_own(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for dataset in (f"{folder}/", "."):
+        assert str(default_folder("demo", dataset)) == "runs/ladder-demo-mine"
+    assert str(default_folder("cpu", "imagenet_resized/32x32")) == "runs/ladder-cpu-imagenet_resized_32x32"
     assert str(default_folder("cpu", "cifar100")) == "runs/ladder-cpu-cifar100"
     assert str(default_folder("cpu", "cifar10")) == str(default_folder("cpu", None)) == "runs/ladder-cpu"
 

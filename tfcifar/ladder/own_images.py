@@ -20,8 +20,10 @@ MADE_FOR = 32  # pixels of CIFAR-10
 
 def default_folder(preset: str, dataset: str | None) -> Path:
     """Where a ladder goes: each data set has a folder of its own, so that a second one does not meet the first."""
-    name = "" if dataset in (None, Data().dataset) else f"-{Path(dataset).name}"
-    return Path("runs") / f"ladder-{preset}{name}"
+    if dataset is None or dataset == Data().dataset:
+        return Path("runs") / f"ladder-{preset}"
+    name = Path(dataset).resolve().name if Path(dataset).exists() else dataset.replace("/", "_")  # of TFDS: NAME/CONFIG
+    return Path("runs") / f"ladder-{preset}-{name}"
 
 
 def fit_recipes(preset: str, dataset: str, data_dir: str | None, image_size: int | None) -> dict[int, list[str]]:

@@ -64,7 +64,7 @@ class Teachers:
 
     def __init__(self, recipe: Recipe, splits: Splits):
         """Raises InputError where a teacher is not there, or knows other classes."""
-        self.folders = [_existing(path) for path in recipe.distill.teachers]
+        self.folders = teacher_folders(recipe)
         for folder in self.folders:
             names = tuple(read_json(folder.environment)["data"]["class_names"])
             if names != tuple(splits.class_names):
@@ -96,11 +96,14 @@ class Teachers:
         return {CLASSES: mixture(said, np.full(len(said), 1 / len(said)))}
 
 
-def _existing(path: str) -> RunDir:
+def teacher_folders(recipe: Recipe) -> list[RunDir]:
+    """Where the teachers are. Raises InputError for what is neither a trained run nor an ensemble."""
     try:
-        return RunDir.existing_or_ensemble(path)
+        return [RunDir.existing_or_ensemble(path) for path in recipe.distill.teachers]
     except InputError as error:
-        raise InputError(f"distill.teachers: {error} --teacher names others.") from None
+        raise InputError(
+            f"distill.teachers: {error} tfcifar.ensemble makes an ensemble; --teacher names others."
+        ) from None
 
 
 class _Member:
